@@ -1,0 +1,113 @@
+//! What a condition may ask of a request, and how the values of headers and query parameters are taken apart without
+//! copying them.
+
+use std::net::IpAddr;
+
+use http::HeaderName;
+
+use super::pattern::PatternList;
+
+/// The live request as the conditions see it. The core implements it.
+pub trait Facts {
+    fn method(&self) -> &str;
+
+    /// The path without the query, in its normal form: what `rewrite::path::normalised` makes of the path as sent
+    /// (computed once per request). Conditions see no other, so that neither `/v1/%63hat` nor `/public/../admin` nor
+    /// `//admin` slips past a rule.
+    fn normalised_path(&self) -> &str;
+
+    /// What follows the `?`, as sent.
+    fn query(&self) -> Option<&str>;
+
+    /// Lower case, without port, with the brackets of an IPv6 address; empty where the request names none.
+    fn host(&self) -> &str;
+
+    /// Whether the test holds for the value of a field line of this name. Stops at the first that does.
+    fn any_header(&self, name: &HeaderName, test: &mut dyn FnMut(&[u8]) -> bool) -> bool;
+
+    /// Where the request comes from: the peer, or what a trusted proxy says.
+    fn src(&self) -> IpAddr;
+
+    /// The name of the API key's owner; `None` for an anonymous client.
+    fn client(&self) -> Option<&str>;
+
+    fn plan(&self) -> Option<&str>;
+
+    fn tls(&self) -> bool;
+
+    /// The figure of a counter for this request's entry of a table; `None` where there is no entry.
+    fn counter(&self, table: usize, counter: usize) -> Option<u64>;
+}
+
+/// What is asked of a header or a query parameter.
+#[derive(Clone, Debug)]
+pub enum ValueTest {
+    /// Whether it is there at all, even empty.
+    Present(bool),
+    /// One of its values is in the list.
+    OneOf(PatternList),
+}
+
+pub(super) fn header<F: Facts>(facts: &F, name: &HeaderName, test: &ValueTest) -> bool {
+    match test {
+        ValueTest::Present(wanted) => facts.any_header(name, &mut |_| true) == *wanted,
+        ValueTest::OneOf(list) => facts.any_header(name, &mut |value| {
+            let value = value.trim_ascii();
+            list.matches(value)
+                || (value.contains(&b',')
+                    && value.split(|b| *b == b',').any(|element| list.matches(element.trim_ascii())))
+        }),
+    }
+}
+
+pub(super) fn query(query: &str, name: &[u8], test: &ValueTest) -> bool {
+    let mut values = query.as_bytes().split(|b| *b == b'&').filter_map(|pair| {
+        let end = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
+        let (key, rest) = pair.split_at(end);
+        let named = !pair.is_empty() && Decoded(key).eq(name.iter().copied());
+        named.then(|| rest.strip_prefix(b"=").unwrap_or_default())
+    });
+    match test {
+        ValueTest::Present(wanted) => values.next().is_some() == *wanted,
+        ValueTest::OneOf(list) => values.any(|value| list.matches_decoded(Decoded(value))),
+    }
+}
+
+/// The bytes of a query component, percent-decoded, `+` as a space. A `%` without two hex digits stands for itself.
+#[derive(Clone)]
+struct Decoded<'a>(&'a [u8]);
+
+impl Iterator for Decoded<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        if let [b'%', high, low, rest @ ..] = self.0
+            && let Some(byte) = hex_pair(*high, *low)
+        {
+            self.0 = rest;
+            return Some(byte);
+        }
+        self.0 = rest;
+        Some(if *first == b'+' { b' ' } else { *first })
+    }
+}
+
+impl DoubleEndedIterator for Decoded<'_> {
+    fn next_back(&mut self) -> Option<u8> {
+        let (last, rest) = self.0.split_last()?;
+        if let [rest @ .., b'%', high, low] = self.0
+            && let Some(byte) = hex_pair(*high, *low)
+        {
+            self.0 = rest;
+            return Some(byte);
+        }
+        self.0 = rest;
+        Some(if *last == b'+' { b' ' } else { *last })
+    }
+}
+
+fn hex_pair(high: u8, low: u8) -> Option<u8> {
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
