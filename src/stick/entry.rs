@@ -1,0 +1,99 @@
+//! An entry under its shard's lock: what may be counted and read in one go.
+
+use std::time::Duration;
+
+use crate::base::clock::Tick;
+
+use super::key::Key;
+use super::shard::Shard;
+use super::spec::{Event, Layout, Place};
+
+/// How long to wait for something in flight to end, which nobody can know.
+const IN_FLIGHT_WAIT: Duration = Duration::from_secs(1);
+
+/// One entry of a table while its shard is locked.
+pub struct Entry<'a> {
+    pub(super) shard: &'a mut Shard,
+    pub(super) index: u32,
+    pub(super) layout: &'a Layout,
+    pub(super) expire: Duration,
+}
+
+impl Entry<'_> {
+    /// Counts a request in every counter that is about requests.
+    pub fn request(&mut self, now: Tick) {
+        self.count(Event::Request, now);
+    }
+
+    /// Counts an error in every counter that is about errors.
+    pub fn error(&mut self, now: Tick) {
+        self.count(Event::Error, now);
+    }
+
+    /// Guards on this entry that are alive.
+    pub fn in_flight(&self) -> u32 {
+        self.shard.pins(self.index)
+    }
+
+    /// The reading of the counter at this place of the table's list; 0 where there is none.
+    pub fn read(&self, counter: usize, now: Tick) -> u64 {
+        match self.layout.places.get(counter) {
+            Some(&Place::Rate { slot, period, .. }) => self.shard.rate(self.index, slot).read(period, now),
+            Some(&Place::Total { slot, .. }) => self.shard.total(self.index, slot),
+            Some(Place::InFlight) => u64::from(self.in_flight()),
+            None => 0,
+        }
+    }
+
+    /// How long until the counter reads `threshold` or less if nothing more happens: exact for a rate, 1 s for what is
+    /// in flight, the table's `expire` for a total, which only goes with its entry. Zero when it does already.
+    pub fn until_below(&self, counter: usize, threshold: u64, now: Tick) -> Duration {
+        if self.read(counter, now) <= threshold {
+            return Duration::ZERO;
+        }
+        match self.layout.places.get(counter) {
+            Some(&Place::Rate { slot, period, .. }) => {
+                self.shard.rate(self.index, slot).until_at_most(threshold, period, now)
+            }
+            Some(Place::Total { .. }) => self.expire,
+            Some(Place::InFlight) => IN_FLIGHT_WAIT,
+            None => Duration::ZERO,
+        }
+    }
+
+    pub(super) fn row(&self, key: Key, now: Tick) -> Row {
+        Row {
+            key,
+            in_use: self.in_flight(),
+            expires_in: self.expire.saturating_sub(now.since(self.shard.touched(self.index))),
+            values: (0..self.layout.places.len()).map(|counter| self.read(counter, now)).collect(),
+        }
+    }
+
+    fn count(&mut self, event: Event, now: Tick) {
+        for place in &self.layout.places {
+            match *place {
+                Place::Rate { slot, period, of } if of == event => {
+                    self.shard.rate_mut(self.index, slot).add(1, period, now);
+                }
+                Place::Total { slot, of } if of == event => {
+                    let total = self.shard.total_mut(self.index, slot);
+                    *total = total.saturating_add(1);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// An entry as `show table` prints it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub key: Key,
+    /// Requests that track it now.
+    pub in_use: u32,
+    /// Time until it expires if nothing touches it; an entry in use does not.
+    pub expires_in: Duration,
+    /// Readings, in the order of the table's counters.
+    pub values: Vec<u64>,
+}
