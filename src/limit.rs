@@ -1,0 +1,10 @@
+//! Floor 2: what a client's plan allows, and what a client that asks for more is told.
+
+pub mod concurrency;
+pub mod go_duration;
+pub mod plan;
+pub mod requests;
+
+pub use go_duration::GoDuration;
+pub use plan::{Admission, Denial, Figures, Limit, Permit, Plan, PlanLimits, Verdict};
+pub use requests::Quota;
