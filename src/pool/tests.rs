@@ -1,0 +1,260 @@
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+use std::{future::Future, pin::Pin};
+
+use super::health::{CheckResult, Verdict};
+use super::*;
+use crate::base::clock::Tick;
+
+/// (tier, max_concurrent) of each server; 0 is unlimited. All are up.
+fn pool(servers: &[(u32, u32)]) -> Pool {
+    let queue = Arc::new(Queue::default());
+    let member = |(index, (tier, max)): (usize, &(u32, u32))| {
+        let server = Arc::new(Server::new(format!("s{index}"), Arc::clone(&queue)));
+        report(&server, true);
+        Member { server, tier: *tier, weight: 100, max_concurrent: NonZeroU32::new(*max) }
+    };
+    Pool::new(Settings {
+        members: servers.iter().enumerate().map(member).collect(),
+        checks: Some(Thresholds { rise: 1, fall: 1 }),
+        balance: balance::Kind::RoundRobin,
+        queue,
+        queue_max: 1000,
+    })
+}
+
+fn report(server: &Server, passed: bool) {
+    let verdict = if passed { Verdict::AnswerOk } else { Verdict::ConnectFailed };
+    let result = CheckResult { verdict, code: None, reason: "".into(), took: Duration::ZERO };
+    server.report(result, Thresholds { rise: 1, fall: 1 }, Tick(0));
+}
+
+fn tried(indexes: &[usize]) -> Tried {
+    let mut tried = Tried::default();
+    indexes.iter().for_each(|index| tried.insert(*index));
+    tried
+}
+
+#[track_caller]
+fn slot(pick: Pick) -> Slot {
+    match pick {
+        Pick::Server(slot) => slot,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn ticket(pick: Pick) -> Ticket {
+    match pick {
+        Pick::Wait(ticket) => ticket,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Where `picks` requests go that each finish at once.
+fn order(pool: &Pool, tried: &Tried, picks: usize) -> Vec<usize> {
+    (0..picks).map(|_| slot(pool.pick(tried)).index()).collect()
+}
+
+#[test]
+fn requests_go_round_the_servers_of_the_lowest_tier() {
+    let pool = pool(&[(2, 0), (1, 0), (1, 0), (1, 0)]);
+    assert_eq!(order(&pool, &Tried::default(), 7), [1, 2, 3, 1, 2, 3, 1]);
+    assert_eq!(pool.active_tier(), Some(1));
+}
+
+#[test]
+fn the_next_tier_takes_over_when_the_first_has_nothing_usable() {
+    let pool = pool(&[(1, 0), (1, 0), (2, 0), (3, 0)]);
+    report(&pool.members()[0].server, false);
+    assert_eq!(order(&pool, &Tried::default(), 2), [1, 1]);
+    pool.members()[1].server.set_admin(Admin::Drain, Tick(1));
+    assert_eq!(order(&pool, &Tried::default(), 2), [2, 2]);
+    assert_eq!(pool.active_tier(), Some(2));
+    pool.members()[2].server.set_weight(Some(0));
+    assert_eq!((order(&pool, &Tried::default(), 1), pool.active_tier()), (vec![3], Some(3)));
+    report(&pool.members()[3].server, false);
+    assert!(matches!(pool.pick(&Tried::default()), Pick::NoServer));
+    assert_eq!((pool.active_tier(), pool.usable_count()), (None, 0));
+    report(&pool.members()[0].server, true);
+    assert_eq!(order(&pool, &Tried::default(), 1), [0]);
+}
+
+#[test]
+fn a_server_not_checked_yet_takes_no_traffic_unless_the_backend_has_no_checks() {
+    let queue = Arc::new(Queue::default());
+    let server = Arc::new(Server::new("s", Arc::clone(&queue)));
+    let member = Member { server: Arc::clone(&server), tier: 1, weight: 1, max_concurrent: None };
+    let with = |checks| {
+        let (members, queue) = (vec![member.clone()], Arc::clone(&queue));
+        Pool::new(Settings { members, checks, balance: balance::Kind::RoundRobin, queue, queue_max: 1 })
+    };
+    assert!(matches!(with(Some(Thresholds::default())).pick(&Tried::default()), Pick::NoServer));
+    assert!(matches!(with(None).pick(&Tried::default()), Pick::Server(_)));
+    server.assume_up(Thresholds::default());
+    assert!(matches!(with(Some(Thresholds::default())).pick(&Tried::default()), Pick::Server(_)));
+}
+
+#[test]
+fn a_retry_prefers_another_server_also_of_a_later_tier() {
+    let pool = pool(&[(1, 0), (1, 0), (2, 0)]);
+    assert_eq!(order(&pool, &tried(&[0]), 2), [1, 1]);
+    assert_eq!(order(&pool, &tried(&[0, 1]), 2), [2, 2]);
+    assert!(pool.has_other(&tried(&[0, 1])) && !pool.has_other(&tried(&[0, 1, 2])));
+    let again = order(&pool, &tried(&[0, 1, 2]), 4);
+    assert_eq!(
+        again.iter().filter(|index| **index == 2).count(),
+        0,
+        "all tried: the first tier again, {again:?}"
+    );
+    report(&pool.members()[2].server, false);
+    assert!(order(&pool, &tried(&[0, 1]), 4).iter().all(|index| *index < 2));
+}
+
+#[test]
+fn a_full_tier_makes_first_attempts_wait_and_retries_move_on() {
+    let pool = pool(&[(1, 1), (1, 1), (2, 0)]);
+    let held = [slot(pool.pick(&Tried::default())), slot(pool.pick(&Tried::default()))];
+    assert!(matches!(pool.pick(&Tried::default()), Pick::Wait(_)));
+    assert_eq!(slot(pool.pick(&tried(&[0]))).index(), 2);
+    drop(held);
+    assert!(matches!(pool.pick(&Tried::default()), Pick::Server(_)));
+}
+
+#[test]
+fn a_retry_waits_for_a_full_server_rather_than_go_back_to_the_failed_one() {
+    let pool = pool(&[(1, 0), (1, 1)]);
+    let held = slot(pool.pick(&tried(&[0])));
+    assert_eq!(held.index(), 1);
+    let ticket = ticket(pool.pick(&tried(&[0])));
+    assert_eq!(slot(pool.pick(&Tried::default())).index(), 0, "others are not held up by it");
+    drop(held);
+    assert_eq!(slot(pool.resume(&tried(&[0]), ticket)).index(), 1);
+}
+
+#[test]
+fn a_newcomer_does_not_overtake_those_who_wait() {
+    let pool = pool(&[(1, 1)]);
+    let held = slot(pool.pick(&Tried::default()));
+    let first = ticket(pool.pick(&Tried::default()));
+    drop(held);
+    let second = ticket(pool.pick(&Tried::default()));
+    let taken = slot(pool.resume(&Tried::default(), first));
+    let second = ticket(pool.resume(&Tried::default(), second));
+    drop(taken);
+    block_on(second, &AtomicUsize::new(0));
+    assert!(matches!(pool.pick(&Tried::default()), Pick::Server(_)), "nobody waits: no gate");
+}
+
+#[test]
+fn a_full_queue_says_so() {
+    let mut pool = pool(&[(1, 1)]);
+    pool.queue_max = 1;
+    let _held = slot(pool.pick(&Tried::default()));
+    let _waits = ticket(pool.pick(&Tried::default()));
+    assert!(matches!(pool.pick(&Tried::default()), Pick::QueueFull));
+}
+
+#[test]
+fn those_who_wait_learn_that_the_last_server_went_down() {
+    let pool = pool(&[(1, 1)]);
+    let _held = slot(pool.pick(&Tried::default()));
+    let waits = ticket(pool.pick(&Tried::default()));
+    report(&pool.members()[0].server, false);
+    let waits = block_on(waits, &AtomicUsize::new(0));
+    assert!(matches!(pool.resume(&Tried::default(), waits), Pick::NoServer));
+}
+
+#[test]
+fn round_robin_is_exact_over_threads() {
+    let pool = pool(&[(1, 0), (1, 0), (1, 0), (1, 0)]);
+    let counts = [const { AtomicU32::new(0) }; 4];
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for index in order(&pool, &Tried::default(), 1000) {
+                    counts[index].fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(counts.map(AtomicU32::into_inner), [1000; 4]);
+}
+
+/// Many threads, few places: the limit is never passed, everyone is served, nobody sleeps for ever.
+#[test]
+fn limits_hold_and_no_wake_up_is_lost_under_contention() {
+    let pool = pool(&[(1, 2), (1, 1), (2, 1)]);
+    let limits = [2, 1, 1];
+    let polls = AtomicUsize::new(0);
+    let done = AtomicBool::new(false);
+    let served = AtomicUsize::new(0);
+    let (pool_ref, polls, served) = (&pool, &polls, &served);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..8)
+            .map(|worker: usize| {
+                let pool = pool_ref;
+                scope.spawn(move || {
+                    for round in 0..1500 {
+                        // Some retry, some give up at once: the mixture that loses wake-ups if anything does.
+                        let tried =
+                            if (worker + round).is_multiple_of(5) { tried(&[0]) } else { Tried::default() };
+                        let mut pick = pool.pick(&tried);
+                        if (worker + round).is_multiple_of(7) && matches!(pick, Pick::Wait(_)) {
+                            continue;
+                        }
+                        while let Pick::Wait(ticket) = pick {
+                            pick = pool.resume(&tried, block_on(ticket, polls));
+                        }
+                        let slot = slot(pick);
+                        assert!(slot.server().in_flight() <= limits[slot.index()]);
+                        served.fetch_add(1, Ordering::Relaxed);
+                        if round % 16 == 0 {
+                            thread::yield_now();
+                        }
+                    }
+                })
+            })
+            .collect();
+        let done = &done;
+        scope.spawn(move || {
+            let mut unchanged = 0;
+            let mut last = 0;
+            while !done.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(10));
+                let now = served.load(Ordering::Relaxed);
+                unchanged = if now == last { unchanged + 1 } else { 0 };
+                last = now;
+                if unchanged > 1000 {
+                    std::process::abort();
+                }
+            }
+        });
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        done.store(true, Ordering::SeqCst);
+    });
+    assert!(pool.queue().is_empty());
+    assert!(pool.members().iter().all(|member| member.server.in_flight() == 0));
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for the ticket and gives it back.
+fn block_on(mut ticket: Ticket, polls: &AtomicUsize) -> Ticket {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        polls.fetch_add(1, Ordering::Relaxed);
+        match Pin::new(&mut ticket).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(()) => return ticket,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

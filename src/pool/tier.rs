@@ -1,0 +1,32 @@
+//! One tier of a backend: the servers that share a number, and the balancer that turns among them. The lowest tier with
+//! a usable server is the active one.
+
+use super::Member;
+use super::balance::{Balance, Kind};
+
+#[derive(Debug)]
+pub struct Tier {
+    pub number: u32,
+    /// Positions in the pool's list of members.
+    pub(super) indexes: Vec<usize>,
+    pub(super) balance: Balance,
+}
+
+impl Tier {
+    /// The tiers of `members`, lowest number first, each in the order of the configuration.
+    pub(super) fn group(members: &[Member], kind: Kind) -> Vec<Tier> {
+        let mut numbers: Vec<u32> = members.iter().map(|member| member.tier).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let indexes_of = |number| {
+            let own = |(index, member): (usize, &Member)| (member.tier == number).then_some(index);
+            members.iter().enumerate().filter_map(own).collect::<Vec<usize>>()
+        };
+        let tier = |number| {
+            let indexes: Vec<usize> = indexes_of(number);
+            let balance = Balance::new(kind, indexes.len());
+            Tier { number, indexes, balance }
+        };
+        numbers.into_iter().map(tier).collect()
+    }
+}
