@@ -1,0 +1,14 @@
+#!/bin/sh
+# make-venv.sh DIR: a Python environment with the official OpenAI SDK, as pinned in tests/requirements.txt.
+set -eu
+dir=$1
+wanted=$(dirname "$0")/../tests/requirements.txt
+
+if cmp -s "$wanted" "$dir/requirements.txt" && "$dir/bin/python" -c "import openai" 2>/dev/null; then
+    exit 0
+fi
+echo "making $dir: $(grep -i '^openai==' "$wanted")"
+rm -rf "$dir"
+python3 -m venv "$dir"
+"$dir/bin/python" -m pip install -q --disable-pip-version-check -r "$wanted"
+cp "$wanted" "$dir/requirements.txt"
