@@ -1,0 +1,36 @@
+//! The strict look at a request's head before anything interprets it: what two readers could understand differently is
+//! refused. HTTP/1 heads are checked on the raw bytes, HTTP/2 requests on what the framing layer made of them. Owns the
+//! rules of RFC 9112 and RFC 9113 for heads; not bodies, and not what a refused client is answered.
+
+mod authority;
+mod bytes;
+mod fault;
+mod framing;
+mod h2;
+mod head;
+mod scan;
+mod target;
+
+pub use authority::Authority;
+pub use fault::HeadFault;
+pub use framing::Framing;
+pub use h2::check_h2_request;
+pub use head::check_request_head;
+pub use scan::head_end;
+
+/// How large a request head may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Bytes of the request target; more: 414.
+    pub target: usize,
+    /// Bytes of the whole head; more: 431.
+    pub head: usize,
+    /// Header fields; more: 431.
+    pub fields: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> HeadLimits {
+        HeadLimits { target: 16 * 1024, head: 32 * 1024, fields: 100 }
+    }
+}

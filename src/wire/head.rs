@@ -1,0 +1,147 @@
+//! The check of a whole HTTP/1 request head on its raw bytes.
+
+use super::authority::Authority;
+use super::bytes::{fault_of, is_token, value_length};
+use super::framing::{Framing, FramingFields};
+use super::target::{self, Target};
+use super::{HeadFault, HeadLimits};
+
+/// Checks the head that [`super::head_end`] found: from the request line through the empty line, nothing before or
+/// after. `Ok` says how its body is framed. At least as strict as HAProxy, and where RFC 9112 lets a recipient repair
+/// (line folding, LF alone, equal Content-Lengths, Content-Length beside chunked) it refuses.
+pub fn check_request_head(raw: &[u8], limits: &HeadLimits) -> Result<Framing, HeadFault> {
+    let (line, mut rest) = request_line(raw, limits)?;
+    if raw.len() > limits.head {
+        return Err(HeadFault::HeadTooLarge);
+    }
+    let mut host: Option<Authority<'_>> = None;
+    let mut framing = FramingFields::default();
+    let mut fields = 0;
+    while !rest.starts_with(b"\r") {
+        let (field, after) = header_line(rest)?;
+        rest = after;
+        fields += 1;
+        if fields > limits.fields {
+            return Err(HeadFault::TooManyFields);
+        }
+        match field.name.len() {
+            4 if field.is(b"host") => {
+                let authority = Authority::parse(field.value).ok_or(HeadFault::InvalidHost)?;
+                if host.replace(authority).is_some() {
+                    return Err(HeadFault::RepeatedHost);
+                }
+            }
+            14 if field.is(b"content-length") => framing.length(field.value)?,
+            17 if field.is(b"transfer-encoding") => framing.encoding(field.value)?,
+            _ => {}
+        }
+    }
+    match rest {
+        b"\r\n" => {}
+        b"\r" | [b'\r', b'\n', ..] => return Err(HeadFault::Incomplete),
+        _ => return Err(HeadFault::BareCr),
+    }
+    match (line.target, host) {
+        (_, None) if !line.old => return Err(HeadFault::MissingHost),
+        (Target::Absolute(named, port), Some(host)) if !named.same_as(&host, port) => {
+            return Err(HeadFault::HostMismatch);
+        }
+        _ => {}
+    }
+    framing.conclude(line.method, line.old)
+}
+
+struct RequestLine<'a> {
+    method: &'a [u8],
+    target: Target<'a>,
+    /// HTTP/1.0.
+    old: bool,
+}
+
+/// `method SP target SP version CRLF`, single spaces; and what follows.
+fn request_line<'a>(raw: &'a [u8], limits: &HeadLimits) -> Result<(RequestLine<'a>, &'a [u8]), HeadFault> {
+    let (method, rest) = split_at_first(raw, |b| !is_token(b))?;
+    let Some(rest) = rest.strip_prefix(b" ").filter(|_| !method.is_empty()) else {
+        return Err(line_fault(rest, HeadFault::InvalidMethod, HeadFault::InvalidMethod));
+    };
+    let (target, rest) = split_at_first(rest, |b| b <= b' ')?;
+    if target.len() > limits.target {
+        return Err(HeadFault::TargetTooLong);
+    }
+    if method == b"CONNECT" {
+        return Err(HeadFault::Connect);
+    }
+    let Some(rest) = rest.strip_prefix(b" ") else {
+        return Err(line_fault(rest, HeadFault::InvalidTarget, HeadFault::NoVersion));
+    };
+    let (version, rest) = split_at_first(rest, |b| b < b' ')?;
+    let old = match version {
+        b"HTTP/1.1" => false,
+        b"HTTP/1.0" => true,
+        // A space in the target makes its second half look like a version.
+        _ if version.ends_with(b" HTTP/1.1") || version.ends_with(b" HTTP/1.0") => {
+            return Err(HeadFault::InvalidTarget);
+        }
+        _ => return Err(HeadFault::InvalidVersion),
+    };
+    let Some(rest) = rest.strip_prefix(b"\r\n") else {
+        return Err(line_fault(rest, HeadFault::InvalidVersion, HeadFault::Incomplete));
+    };
+    Ok((RequestLine { method, target: target::check(target, method)?, old }, rest))
+}
+
+struct Field<'a> {
+    name: &'a [u8],
+    /// Without the spaces and tabs around it.
+    value: &'a [u8],
+}
+
+impl Field<'_> {
+    fn is(&self, lower_name: &[u8]) -> bool {
+        self.name.eq_ignore_ascii_case(lower_name)
+    }
+}
+
+/// `name ":" OWS value OWS CRLF`; and what follows.
+fn header_line(rest: &[u8]) -> Result<(Field<'_>, &[u8]), HeadFault> {
+    let (name, rest) = split_at_first(rest, |b| !is_token(b))?;
+    let Some(rest) = rest.strip_prefix(b":") else {
+        return Err(name_fault(name, rest));
+    };
+    if name.is_empty() {
+        return Err(HeadFault::EmptyFieldName);
+    }
+    let (value, rest) = rest.split_at_checked(value_length(rest)).ok_or(HeadFault::Incomplete)?;
+    match rest {
+        [b'\r', b'\n', rest @ ..] => Ok((Field { name, value: value.trim_ascii() }, rest)),
+        [] | [b'\r'] => Err(HeadFault::Incomplete),
+        [byte, ..] => Err(fault_of(*byte, HeadFault::ControlByte)),
+    }
+}
+
+/// Why a line whose name is followed by something other than a colon is wrong.
+fn name_fault(name: &[u8], rest: &[u8]) -> HeadFault {
+    match rest {
+        [b' ' | b'\t', ..] if name.is_empty() => HeadFault::FoldedLine,
+        [b' ' | b'\t', ..] if rest.trim_ascii_start().starts_with(b":") => HeadFault::SpaceBeforeColon,
+        _ => line_fault(rest, HeadFault::InvalidFieldName, HeadFault::NoColon),
+    }
+}
+
+/// The fault of a line that goes wrong at the start of `rest`: `ends` if the line is over there, else that of the byte.
+fn line_fault(rest: &[u8], otherwise: HeadFault, ends: HeadFault) -> HeadFault {
+    match rest {
+        [b'\r', b'\n', ..] => ends,
+        [] | [b'\r'] => HeadFault::Incomplete,
+        [byte, ..] => fault_of(*byte, otherwise),
+    }
+}
+
+/// Before and from the first byte that ends it; a head always has one.
+fn split_at_first(bytes: &[u8], ends: impl Fn(u8) -> bool) -> Result<(&[u8], &[u8]), HeadFault> {
+    let place = bytes.iter().position(|b| ends(*b)).ok_or(HeadFault::Incomplete)?;
+    bytes.split_at_checked(place).ok_or(HeadFault::Incomplete)
+}
+
+#[cfg(test)]
+mod tests;

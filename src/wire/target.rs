@@ -1,0 +1,51 @@
+//! The request target: origin form, absolute form of http and https, and `*` for OPTIONS.
+
+use super::HeadFault;
+use super::authority::Authority;
+use super::bytes::fault_of;
+
+/// What a valid target names beside a path.
+pub enum Target<'a> {
+    Path,
+    /// Absolute form: an authority, and the port that its scheme implies.
+    Absolute(Authority<'a>, u16),
+}
+
+/// Checks a target of a method other than CONNECT.
+pub fn check<'a>(target: &'a [u8], method: &[u8]) -> Result<Target<'a>, HeadFault> {
+    check_bytes(target)?;
+    match target {
+        [b'/', ..] => check_path(target).map(|()| Target::Path),
+        b"*" if method == b"OPTIONS" => Ok(Target::Path),
+        _ => absolute(target),
+    }
+}
+
+/// Visible ASCII, without `#` (a fragment is never sent) and without `<` and `>`, which no URL has.
+pub fn check_bytes(target: &[u8]) -> Result<(), HeadFault> {
+    match target.iter().find(|b| !matches!(b, 0x21..=0x7e) || matches!(b, b'#' | b'<' | b'>')) {
+        Some(byte) => Err(fault_of(*byte, HeadFault::InvalidTarget)),
+        None => Ok(()),
+    }
+}
+
+/// A backslash in the path is a `/` to some servers and a character to others.
+pub fn check_path(path_and_query: &[u8]) -> Result<(), HeadFault> {
+    let ambiguous = path_and_query.iter().take_while(|b| **b != b'?').any(|b| *b == b'\\');
+    if ambiguous { Err(HeadFault::InvalidTarget) } else { Ok(()) }
+}
+
+fn absolute(target: &[u8]) -> Result<Target<'_>, HeadFault> {
+    let after = |scheme: &[u8]| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    };
+    let (rest, port) = after(b"http://")
+        .map(|rest| (rest, 80))
+        .or_else(|| after(b"https://").map(|rest| (rest, 443)))
+        .ok_or(HeadFault::InvalidTarget)?;
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    check_path(path)?;
+    Authority::parse(authority).map(|a| Target::Absolute(a, port)).ok_or(HeadFault::InvalidHost)
+}
