@@ -1,0 +1,41 @@
+//! Black-box tests: the real binary, real sockets, rude upstreams. One file per capability.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test and its tools fail by panicking; the lints know only functions marked #[test]"
+)]
+
+mod support;
+
+mod bad_answers;
+mod bad_requests;
+mod balancing;
+mod checks;
+mod clients;
+mod config_errors;
+mod dns;
+mod expect_continue;
+mod forwarded_for;
+mod http2;
+mod keep_alive;
+mod logs;
+mod metrics;
+mod mock;
+mod monitor;
+mod redirect;
+mod request_id;
+mod retries;
+mod rules;
+mod runtime_socket;
+mod sdk;
+mod start_and_stop;
+mod stats_page;
+mod stick_tables;
+mod streams;
+mod timeouts;
+mod tls;
+mod tools;
+mod upgrade;
+mod upstream_request;
+mod upstream_tls;

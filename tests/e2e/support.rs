@@ -1,0 +1,16 @@
+//! What the tests stand on: the real binary as a guarded process, a client that writes exact bytes, upstreams as rude as
+//! a test wants them, certificates made on the spot, and waiting by condition and deadline.
+
+pub mod admin;
+pub mod certificates;
+pub mod curl;
+pub mod edge;
+pub mod http;
+pub mod metrics;
+pub mod mock;
+pub mod process;
+pub mod rude;
+pub mod scratch;
+pub mod tls;
+pub mod upstream;
+pub mod wait;
