@@ -1,4 +1,96 @@
-//! Floor 1: the file, from text to [`checked::Checked`].
+//! Floor 1: the configuration file, from its text to [`checked::Checked`]. [`load`] is the only door. It reports every
+//! mistake at once and never gives out a configuration that has one. It opens no socket and starts nothing.
 
 pub mod checked;
+pub mod diagnostic;
 pub mod expression;
+pub mod source;
+
+mod context;
+mod interpolate;
+mod mask;
+mod names;
+mod pem;
+mod reader;
+mod section;
+mod suggest;
+mod tree;
+mod value;
+
+use std::path::Path;
+
+use checked::Checked;
+use diagnostic::Diagnostics;
+use source::{Environment, Process};
+
+pub use reader::Keys;
+
+/// Larger files are refused: no configuration is that long, and the reader holds it whole.
+const LARGEST_FILE: usize = 4_000_000;
+
+/// Reads and checks the file at `path`. Relative paths, also those within the file, start at the working directory.
+///
+/// Warnings do not make it fail; they are in [`Checked::warnings`].
+pub fn load(path: &Path) -> Result<Checked, Diagnostics> {
+    match Process.file(path) {
+        Ok(bytes) => load_bytes(path, bytes, &Process),
+        Err(e) => Err(Diagnostics::of_file(path, format!("cannot read the configuration: {e}"))),
+    }
+}
+
+/// Like [`load`], for a text that is already here; `path` only names it. Variables and the files that the text names
+/// (certificates, `${file:...}`) come from `environment`.
+pub fn load_text(path: &Path, text: &str, environment: &dyn Environment) -> Result<Checked, Diagnostics> {
+    if text.len() > LARGEST_FILE {
+        return Err(Diagnostics::of_file(path, format!("larger than {LARGEST_FILE} bytes")));
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (root, duplicates) = match tree::parse(text) {
+        Ok(tree) => tree,
+        Err(mistake) => return Err(Diagnostics::new(path, text, &mask::by_text(text), vec![*mistake])),
+    };
+    let masks = mask::by_position(&root);
+    let context = context::Context::new(environment);
+    for duplicate in duplicates {
+        context.report(duplicate);
+    }
+    let sections = section::read(&context, &root);
+    let found = Diagnostics::new(path, text, &masks, context.into_diagnostics());
+    match sections {
+        Some(s) if found.errors() == 0 => Ok(Checked {
+            file: path.to_path_buf(),
+            source_text: text.to_owned(),
+            warnings: found,
+            global: s.global,
+            admin: s.admin,
+            log: s.log,
+            timeouts: s.timeouts,
+            tables: s.tables,
+            acls: s.acls,
+            frontends: s.frontends,
+            clients: s.clients,
+            plans: s.plans,
+            backends: s.backends,
+        }),
+        _ => Err(found),
+    }
+}
+
+fn load_bytes(path: &Path, bytes: Vec<u8>, environment: &dyn Environment) -> Result<Checked, Diagnostics> {
+    match String::from_utf8(bytes) {
+        Ok(text) => load_text(path, &text, environment),
+        Err(e) => {
+            let good = e.utf8_error().valid_up_to();
+            let line = e.as_bytes().iter().take(good).filter(|b| **b == b'\n').count() + 1;
+            Err(Diagnostics::of_file(path, format!("not UTF-8 text: byte {good}, in line {line}")))
+        }
+    }
+}
+
+/// Every mapping that a file may hold, with its keys. Documentation is tested against it.
+pub fn keys() -> Vec<&'static Keys> {
+    section::keys()
+}
+
+#[cfg(test)]
+mod tests;

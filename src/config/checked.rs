@@ -1,6 +1,7 @@
 //! The configuration as everyone else reads it: plain Rust types, every default filled in, every name resolved to an
 //! index, nothing left that could still be wrong. Only [`crate::config::load`] makes one; nobody changes it afterwards.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,15 +12,17 @@ use ipnet::IpNet;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::base::secret::Secret;
+use crate::config::diagnostic::Diagnostics;
 use crate::config::expression::Expression;
 
 /// A whole file without mistakes. Indices are positions in the lists of this struct.
-#[derive(Debug)]
 pub struct Checked {
     /// The file as it was named on the command line.
     pub file: PathBuf,
     /// The text as it was read: `${...}` unresolved, so that it may be kept in the history.
     pub source_text: String,
+    /// What is worth a word to the operator and stops nothing.
+    pub warnings: Diagnostics,
     pub global: Global,
     pub admin: Admin,
     pub log: Log,
@@ -31,6 +34,13 @@ pub struct Checked {
     pub clients: Clients,
     pub plans: Vec<Plan>,
     pub backends: Vec<Backend>,
+}
+
+/// Not the text and what came of it: either may hold a secret.
+impl fmt::Debug for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checked").field("file", &self.file).finish_non_exhaustive()
+    }
 }
 
 impl Checked {
@@ -339,8 +349,8 @@ pub struct ClientKey {
     pub plan: Option<usize>,
 }
 
-impl std::fmt::Debug for ClientKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientKey")
             .field("name", &self.name)
             .field("plan", &self.plan)

@@ -1,0 +1,154 @@
+//! The sections of the file, one module each, and the order in which they are read: names before those who refer to
+//! them.
+
+mod acls;
+mod admin;
+mod backends;
+mod bind;
+mod check;
+mod clients;
+mod frontends;
+mod global;
+mod headers;
+mod log;
+mod names_used;
+mod plans;
+mod redirect;
+mod retry;
+mod rules;
+mod server;
+mod tables;
+mod timeouts;
+mod url;
+
+use super::checked::{Acl, Admin, Backend, Clients, Frontend, Global, Log, Plan, Table, Timeouts};
+use super::context::Context;
+use super::diagnostic::Span;
+use super::names::Names;
+use super::reader::{Keys, Map};
+use super::tree::Node;
+use super::value::Value;
+
+const ROOT: Keys = Keys {
+    path: "",
+    known: &[
+        "global",
+        "admin",
+        "log",
+        "defaults",
+        "tables",
+        "acls",
+        "frontends",
+        "clients",
+        "plans",
+        "backends",
+    ],
+    not_yet: &["ai", "alerts", "peers", "shared_limits"],
+    elsewhere: &[
+        ("servers", "servers stand in their backend: `backends: {NAME: {servers: ...}}`"),
+        ("timeouts", "timeouts stand in `defaults`, in a frontend or in a backend"),
+        ("rules", "rules stand in their frontend: `frontends: {NAME: {rules: ...}}`"),
+    ],
+};
+
+/// What the sections became.
+pub(super) struct Sections {
+    pub global: Global,
+    pub admin: Admin,
+    pub log: Log,
+    pub timeouts: Timeouts,
+    pub tables: Vec<Table>,
+    pub acls: Vec<Acl>,
+    pub frontends: Vec<Frontend>,
+    pub clients: Clients,
+    pub plans: Vec<Plan>,
+    pub backends: Vec<Backend>,
+}
+
+/// The names that rules and ACLs refer to.
+pub(super) struct Known<'t> {
+    pub tables: Names,
+    /// In the order of the names; `None` where the table has a mistake.
+    pub table_list: &'t [Option<Table>],
+    pub plans: Names,
+    pub clients: Names,
+    pub acls: Names,
+    pub backends: Names,
+}
+
+/// Reads everything, reports everything. What it gives is good only when no error was reported.
+pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
+    let at = Span { end_line: root.span.line, end_column: root.span.column + 1, ..root.span };
+    let root = Map::open(Value { context, node: root, name: "the file", at }, &ROOT, "the file")?;
+    let named = |section: &'static str| root.get(section).map(|v| v.named()).unwrap_or_default();
+
+    let global = global::read(&root);
+    let admin = admin::read(&root, &global);
+    let log = log::read(&root);
+    let defaults = timeouts::defaults(&root);
+
+    let plan_entries = named("plans");
+    let plans: Vec<_> = plan_entries.iter().map(|(k, v)| plans::read(&k.text, *v)).collect();
+    let plan_names = Names::of("plan", &plan_entries);
+
+    let table_entries = named("tables");
+    let tables: Vec<_> = table_entries.iter().map(|(k, v)| tables::read(&k.text, *v)).collect();
+
+    let (clients, client_names) = clients::read(&root, &plan_names);
+
+    let acl_entries = named("acls");
+    let backend_entries = named("backends");
+    let frontend_entries = named("frontends");
+    let known = Known {
+        tables: Names::of("table", &table_entries),
+        table_list: &tables,
+        plans: plan_names,
+        clients: client_names,
+        acls: Names::of("acl", &acl_entries),
+        backends: Names::of("backend", &backend_entries),
+    };
+    let acls: Vec<_> = acl_entries.iter().map(|(k, v)| acls::read(&k.text, k.span, *v, &known)).collect();
+    names_used::needed(&root, "backends", backend_entries.is_empty());
+    names_used::needed(&root, "frontends", frontend_entries.is_empty());
+    let backends: Vec<_> =
+        backend_entries.iter().map(|(k, v)| backends::read(&k.text, *v, &defaults)).collect();
+    let mut places = bind::Places::new(&admin);
+    let around = frontends::Around { known: &known, acls: &acls, defaults: &defaults, global: &global };
+    let frontends: Vec<_> =
+        frontend_entries.iter().map(|(k, v)| frontends::read(&k.text, *v, &around, &mut places)).collect();
+    names_used::warn(context, &known);
+
+    Some(Sections {
+        global,
+        admin,
+        log,
+        timeouts: defaults.timeouts,
+        tables: tables.into_iter().collect::<Option<_>>()?,
+        acls: acls.into_iter().collect::<Option<_>>()?,
+        frontends: frontends.into_iter().collect::<Option<_>>()?,
+        clients: clients?,
+        plans: plans.into_iter().collect::<Option<_>>()?,
+        backends: backends.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+pub(super) fn keys() -> Vec<&'static Keys> {
+    let sections: [&[&'static Keys]; 15] = [
+        &[&ROOT],
+        global::KEYS,
+        admin::KEYS,
+        log::KEYS,
+        timeouts::KEYS,
+        tables::KEYS,
+        acls::KEYS,
+        frontends::KEYS,
+        bind::KEYS,
+        rules::KEYS,
+        clients::KEYS,
+        plans::KEYS,
+        backends::KEYS,
+        check::KEYS,
+        server::KEYS,
+    ];
+    sections.concat()
+}

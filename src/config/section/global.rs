@@ -1,0 +1,48 @@
+//! `global`: the process as a whole.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::checked::{Global, Threads};
+use crate::config::reader::{Keys, Map};
+use crate::config::value::{LONGEST, Value};
+
+pub(super) const KEYS: &[&Keys] = &[&GLOBAL];
+
+const GLOBAL: Keys = Keys {
+    path: "global",
+    known: &["threads", "max_connections", "shutdown_grace", "state_dir"],
+    not_yet: &[],
+    elsewhere: &[],
+};
+
+/// A million connections are more than one machine's memory; ten of them more than any.
+const MOST_CONNECTIONS: u64 = 10_000_000;
+
+pub(super) fn read(root: &Map<'_>) -> Global {
+    let mut global = Global {
+        threads: Threads::Auto,
+        max_connections: 10_000,
+        shutdown_grace: Duration::from_secs(30),
+        state_dir: PathBuf::from("./state"),
+    };
+    if let Some(map) = root.get("global").and_then(|v| Map::open(v, &GLOBAL, "`global`")) {
+        global.threads = map.or("threads", global.threads, threads);
+        global.max_connections = map.or("max_connections", global.max_connections, max_connections);
+        global.shutdown_grace =
+            map.or("shutdown_grace", global.shutdown_grace, |v| v.duration(Duration::ZERO..=LONGEST));
+        global.state_dir = map.or("state_dir", global.state_dir.clone(), |v| v.path());
+    }
+    global
+}
+
+pub(super) fn max_connections(value: Value<'_>) -> Option<usize> {
+    value.count_usize(1..=MOST_CONNECTIONS)
+}
+
+fn threads(value: Value<'_>) -> Option<Threads> {
+    if value.nonempty()? == "auto" {
+        return Some(Threads::Auto);
+    }
+    value.count_usize(1..=256).map(Threads::Count)
+}

@@ -1,0 +1,23 @@
+//! `plans`: what a client may use.
+
+use crate::config::checked::Plan;
+use crate::config::reader::{Keys, Map};
+use crate::config::value::Value;
+
+pub(super) const KEYS: &[&Keys] = &[&PLAN];
+
+const PLAN: Keys = Keys {
+    path: "plans.NAME",
+    known: &["requests_per_minute", "concurrent"],
+    not_yet: &["tokens_per_minute", "priority", "budget", "models"],
+    elsewhere: &[],
+};
+
+pub(super) fn read(name: &str, value: Value<'_>) -> Option<Plan> {
+    let map = Map::open(value, &PLAN, format!("plan `{name}`"))?;
+    Some(Plan {
+        name: name.to_owned(),
+        requests_per_minute: map.maybe("requests_per_minute", |v| v.count(1..=1_000_000_000)),
+        concurrent: map.maybe("concurrent", |v| v.count_u32(1..=1_000_000)),
+    })
+}

@@ -1,0 +1,65 @@
+//! `backends.NAME.servers.NAME`: one server.
+
+use super::url;
+use crate::base::secret::Secret;
+use crate::config::checked::{Server, ServerTls};
+use crate::config::diagnostic::{Code, Diagnostic};
+use crate::config::pem;
+use crate::config::reader::{Keys, Map};
+use crate::config::value::Value;
+
+pub(super) const KEYS: &[&Keys] = &[&SERVER, &TLS];
+
+const SERVER: Keys = Keys {
+    path: "backends.NAME.servers.NAME",
+    known: &["url", "api_key", "tier", "weight", "max_concurrent", "tls"],
+    not_yet: &["slow_start", "models"],
+    elsewhere: &[
+        ("backup", "use `tier: 2`: it takes over when tier 1 has no usable server"),
+        ("address", "the key is `url`: `http://127.0.0.1:9001/v1`"),
+        ("check", "it stands in the backend and holds for all of its servers"),
+    ],
+};
+
+const TLS: Keys = Keys {
+    path: "backends.NAME.servers.NAME.tls",
+    known: &["ca_file", "verify", "sni"],
+    not_yet: &[],
+    elsewhere: &[],
+};
+
+pub(super) fn read(name: &str, value: Value<'_>) -> Option<Server> {
+    let map = Map::open(value, &SERVER, format!("server `{name}`"))?;
+    let url = map.required("url", url::read);
+    let api_key = map.get("api_key").map(api_key);
+    let tier = map.or("tier", 1, |v| v.count_u32(1..=100));
+    let weight = map.or("weight", 100, |v| v.count_u32(0..=256));
+    let max_concurrent = map.maybe("max_concurrent", |v| v.count_u32(1..=1_000_000));
+    let mut tls = ServerTls { ca: None, verify: true, sni: None };
+    if let Some(own) = map.get("tls").and_then(|v| Map::open(v, &TLS, format!("the tls of server `{name}`")))
+    {
+        tls.ca = own.maybe("ca_file", pem::authorities);
+        tls.verify = own.or("verify", true, |v| v.boolean());
+        tls.sni = own.maybe("sni", |v| url::host_name(v, &v.nonempty()?));
+        if url.as_ref().is_some_and(|u| !u.tls) {
+            let message = format!("server `{name}` has `tls`, but its url is not https");
+            let wrong = Diagnostic::error(Code::Conflict, map.key_span("tls"), message);
+            map.context.report(wrong.hint("write `https://` in `url`, or remove `tls`"));
+        } else if !tls.verify {
+            let message = format!("server `{name}` is not verified: whoever answers there gets its api_key");
+            let warning = Diagnostic::warning(Code::Conflict, own.key_span("verify"), message);
+            map.context.report(warning.hint("give the certificate of its authority with `ca_file` instead"));
+        }
+    }
+    let api_key = api_key.map_or(Some(None), |k| k.map(Some))?;
+    Some(Server { name: name.to_owned(), url: url?, api_key, tier, weight, max_concurrent, tls })
+}
+
+fn api_key(value: Value<'_>) -> Option<Secret> {
+    let key = value.nonempty()?;
+    if !key.bytes().all(|b| b.is_ascii_graphic()) {
+        let hint = "visible ASCII characters without spaces; look for a line end in the variable or file";
+        return value.reject(Code::BadValue, "`api_key` has characters that no header carries", hint);
+    }
+    Some(Secret::new(key))
+}

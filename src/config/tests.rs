@@ -1,0 +1,232 @@
+//! Tests of the whole door: text in, [`Checked`] or diagnostics out.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::checked::*;
+use super::load_text;
+use super::source::Environment;
+
+/// No variables but `KEY`; one bundle of PEM, whatever its path.
+struct Fixed;
+
+const PEM: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n\
+                   -----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+
+impl Environment for Fixed {
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "KEY").then(|| "sk-resolved".to_owned())
+    }
+
+    fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("pem") => Ok(PEM.as_bytes().to_vec()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+fn load(text: &str) -> Checked {
+    load_text(Path::new("test.yaml"), text, &Fixed).unwrap_or_else(|d| panic!("{d}"))
+}
+
+fn wrong(text: &str) -> String {
+    match load_text(Path::new("test.yaml"), text, &Fixed) {
+        Ok(_) => panic!("no error"),
+        Err(d) => d.to_string(),
+    }
+}
+
+const SMALL: &str = "
+frontends: {f: {bind: [{address: 127.0.0.1:0}], default_backend: b}}
+backends: {b: {servers: {s: {url: http://127.0.0.1:9001/v1}}}}
+";
+
+/// [`SMALL`] with more keys in its backend and further sections.
+fn small(backend: &str, rest: &str) -> String {
+    SMALL.replace("{servers:", &format!("{{{backend}servers:")) + rest
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let c = load(SMALL);
+    assert_eq!(c.warnings.to_string(), "");
+    assert_eq!(c.global.threads, Threads::Auto);
+    assert_eq!(c.admin.listen, Some("127.0.0.1:8404".parse().unwrap()));
+    assert_eq!(c.admin.socket.as_deref(), Some(Path::new("./state/admin.sock")));
+    assert!(c.admin.token.is_none() && c.clients.keys.is_empty());
+    assert_eq!(c.clients.mode, ClientMode::Passthrough);
+    let f = &c.frontends[0];
+    assert_eq!((f.default_backend, f.max_connections, f.max_request_body), (Some(0), 10_000, 32_000_000));
+    assert_eq!(f.forwarded_for, Some(ForwardedFor::default()));
+    let b = &c.backends[0];
+    assert_eq!((b.retry.attempts, b.retry.budget, b.queue_max), (3, 0.2, 1000));
+    assert_eq!(b.retry.when.statuses, [429, 500, 502, 503, 504]);
+    assert!(b.check.is_none() && b.own_total.is_none() && b.own_max_request_body.is_none());
+    assert_eq!((b.servers[0].weight, b.servers[0].tier), (100, 1));
+}
+
+#[test]
+fn timeouts_come_from_the_nearest_place() {
+    let text =
+        small("timeouts: {connect: 1s, total: 2m}, ", "defaults: {timeouts: {connect: 3s, client: 4s}}\n")
+            .replace("default_backend", "timeouts: {client: 7s}, default_backend");
+    let c = load(&text);
+    assert_eq!(c.frontends[0].timeouts.client, Duration::from_secs(7));
+    assert_eq!(c.frontends[0].timeouts.connect, Duration::from_secs(3));
+    assert_eq!(c.backends[0].timeouts.connect, Duration::from_secs(1));
+    assert_eq!(c.backends[0].own_total, Some(Duration::from_secs(120)));
+    assert_eq!(c.timeouts.client, Duration::from_secs(4));
+}
+
+#[test]
+fn resolved_secrets_are_seen_nowhere() {
+    let text = SMALL.replace("url:", "api_key: \"${KEY}\", url:")
+        + "clients: {keys: [{name: a, key: \"${KEY}\"}]}\nadmin: {token: \"${KEY}\"}\n";
+    let c = load(&text);
+    assert_eq!(c.backends[0].servers[0].api_key.as_ref().map(|k| k.expose()), Some("sk-resolved"));
+    let dump = format!("{c:?}{:?}{:?}{:?}{:?}", c.backends, c.clients, c.admin, c.frontends);
+    assert!(!dump.contains("sk-resolved"), "{dump}");
+    for bad in
+        ["weight: \"${KEY}\"", "tier: \"${KEY}\"", "max_concurrent: \"${KEY}\"", "tls: {sni: \"${KEY} \"}"]
+    {
+        let message = wrong(&SMALL.replace("{url:", &format!("{{{bad}, url:")));
+        assert!(message.contains("${KEY") && !message.contains("sk-resolved"), "{message}");
+    }
+}
+
+#[test]
+fn secrets_in_the_file_are_masked_in_the_lines_shown() {
+    let text = small("", "clients: {keys: [{name: a, key: sk-in-the-file, plna: x}], mode: requird}\n");
+    let message = wrong(&text);
+    assert!(message.contains("key: ***, plna: x") && !message.contains("sk-in"), "{message}");
+    let message = wrong(&(text.clone() + "broken: [\n"));
+    assert!(!message.contains("sk-in"), "{message}");
+    let message = wrong("clients: {keys: [{name: a, key: \"sk-in-the-file\" x}]}\n");
+    assert!(message.contains("not valid YAML") && !message.contains("sk-in"), "{message}");
+}
+
+#[test]
+fn indices_lead_to_what_was_named() {
+    let text = "
+tables: {t: {key: src, expire: 10s, counters: [conn_cur, http_req_rate(10s)]}}
+acls: {x: {table: t, counter: http_req_rate, above: 5}, y: {plan: p}, z: {api_key: k}}
+plans: {o: {}, p: {concurrent: 1}}
+clients: {keys: [{name: j, key: a, plan: o}, {name: k, key: b, plan: p}]}
+frontends: {f: {bind: [{address: 127.0.0.1:0}], default_backend: b, rules: [
+  {track: t}, {use_backend: c, if: x and not (y or z)}]}}
+backends: {b: {servers: {s: {url: http://h}}}, c: {servers: {s: {url: http://h}}}}
+";
+    let c = load(text);
+    assert_eq!(c.acls[0].test, Test::Above { table: 0, counter: 1, above: 5 });
+    assert_eq!(c.acls[1].test, Test::Plan(vec![1]));
+    assert_eq!(c.acls[2].test, Test::ApiKey(vec![1]));
+    assert_eq!(c.clients.keys[1].plan, Some(1));
+    assert!(matches!(c.frontends[0].rules[1].action, Action::UseBackend(1)));
+    assert_eq!(c.frontends[0].rules[1].line, 7);
+    assert_eq!(c.warnings.to_string(), "");
+}
+
+/// Uses every key that there is.
+const EVERYTHING: &str = r#"
+global: {threads: 2, max_connections: 5, shutdown_grace: 1s, state_dir: ./s}
+admin: {listen: off, socket: off, token: "${NOPE:-}"}
+log: {level: warn, access: {to: off, format: httplog}}
+defaults:
+  timeouts: {request_head: 1s, client: 1s, keep_alive: 1s, connect: 1s, queue: 1s, first_byte: 1s, server: 1s, total: 1s, tunnel: 1s}
+  max_request_body: 1k
+tables: {t: {key: src, size: 1k, expire: 10s, counters: [http_req_rate(10s), http_req_cnt, http_err_rate(10s), conn_cur]}}
+acls:
+  a: {path: /a, ignore_case: true}
+  b: {path_beg: [/a, /b]}
+  c: {path_end: .js}
+  d: {path_reg: "^/v[0-9]+/"}
+  e: {method: [GET, POST]}
+  f: {host: Api.Example.com}
+  g: {header: X-A, value: [b, c]}
+  h: {query: q, present: true}
+  i: {src: [10.0.0.0/8, "::1"]}
+  j: {api_key: k}
+  k: {plan: p}
+  l: {tls: true}
+  m: {always: true}
+  n: {table: t, counter: conn_cur, above: 0}
+frontends:
+  f:
+    bind: [{address: "[::1]:0", accept_proxy: false, tls: {certificates: a.pem, min_version: "1.3", ciphers: default, alpn: h2, client_ca: null}}]
+    max_connections: 3
+    forwarded_for: {except: [127.0.0.1], trust: []}
+    monitor: /health
+    timeouts: {request_head: 2s, client: 2s, keep_alive: 2s, total: 2s}
+    max_request_body: 2k
+    default_backend: b
+    rules:
+      - {track: t}
+      - {deny: {status: 429}, if: a or b or c or d or e or f or g or h or i or j or k or l or m or n}
+      - {delay: 1ms}
+      - {redirect: {scheme: https, host: h, port: 1, status: 308}, if: a}
+      - {redirect: {location: "https://h/x"}, if: a}
+      - {set_header: {x-a: b}}
+      - {remove_header: x-b}
+      - {return: {status: 201, content_type: a/b, body: x}, if: a}
+      - {use_backend: b}
+clients: {mode: optional, keys: [{name: k, key: x, plan: p}, {name: l, key_sha256: "0000000000000000000000000000000000000000000000000000000000000000"}]}
+plans: {p: {requests_per_minute: 1, concurrent: 1}}
+backends:
+  b:
+    balance: round_robin
+    retry: {attempts: 1, when: [timeout, 599], backoff: 0..1s, budget: 0%}
+    check: {http: {method: HEAD, path: /x?y, headers: {a: b}, expect: {status: [200-204, 404]}}, interval: 1s, fast_interval: 1s, timeout: 1s, rise: 1, fall: 1}
+    queue: {max: 0}
+    timeouts: {connect: 3s, queue: 3s, first_byte: 3s, server: 3s, total: 3s, tunnel: 3s}
+    max_request_body: 3k
+    servers: {s: {url: "https://h", api_key: x, tier: 2, weight: 0, max_concurrent: 1, tls: {ca_file: a.pem, verify: true, sni: n}},
+              t: {url: "https://h"}}
+"#;
+
+#[test]
+fn every_known_key_is_read() {
+    let c = load(EVERYTHING);
+    assert_eq!(c.admin.listen, None);
+    assert_eq!(c.backends[0].check.as_ref().unwrap().expect, [200, 201, 202, 203, 204, 404]);
+    assert_eq!(c.backends[0].own_max_request_body, Some(3000));
+    assert_eq!(c.acls[5].test, Test::Host(vec!["api.example.com".into()]));
+    assert_eq!(c.frontends[0].binds[0].tls.as_ref().unwrap().alpn, [Alpn::H2]);
+    let (root, _) = super::tree::parse(EVERYTHING).unwrap();
+    let context = super::context::Context::new(&Fixed);
+    assert!(super::section::read(&context, &root).is_some());
+    let asked = context.asked.borrow();
+    for keys in super::keys() {
+        for key in keys.known {
+            assert!(asked.contains(&(keys.path, (*key).to_owned())), "{}.{key} is never read", keys.path);
+        }
+    }
+}
+
+#[test]
+fn every_key_not_implemented_says_so() {
+    for keys in super::keys() {
+        for key in keys.not_yet {
+            assert!(!keys.known.contains(key), "{}.{key} is known and unknown", keys.path);
+        }
+    }
+    let message = wrong(&small("breaker: {failures: 5}, balance: least_conn, ", "ai: {}\npeers: {}\n"));
+    assert!(message.contains("`breaker` in backend `b` is not implemented yet"), "{message}");
+    assert!(message.contains("`balance: least_conn` is not implemented yet"), "{message}");
+    assert!(
+        message.contains("`ai` in the file is not implemented yet") && message.contains("4 errors"),
+        "{message}"
+    );
+}
+
+proptest::proptest! {
+    /// Whatever a typing mistake does to a file, the answer is a list of diagnostics or a good configuration.
+    #[test]
+    fn a_damaged_file_never_panics(at in 0..EVERYTHING.len(), with in "[ -~\n\t]{0,3}", cut in 0usize..6) {
+        let mut text = EVERYTHING.to_owned();
+        text.replace_range(at..(at + cut).min(text.len()), &with);
+        if let Err(d) = load_text(Path::new("x"), &text, &Fixed) {
+            proptest::prop_assert!(d.errors() > 0 && !d.to_string().is_empty());
+        }
+    }
+}
