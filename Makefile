@@ -23,7 +23,7 @@ demo:
 	@$(TARGET)/demo/tidegate demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
 test:
-	@scripts/install-tools.sh build test
+	@scripts/install-tools.sh build python test
 	@certs/make.sh
 	@scripts/make-venv.sh $(VENV)
 	$(CARGO) fmt --check
@@ -36,7 +36,7 @@ build:
 	@echo "built $(TARGET)/release/tidegate"
 
 bench:
-	@scripts/install-tools.sh build test
+	@scripts/install-tools.sh build python test
 	@certs/make.sh
 	$(CARGO) build --release --bin tidegate
 	TIDEGATE=$(TARGET)/release/tidegate benches/run.sh

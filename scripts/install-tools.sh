@@ -2,7 +2,8 @@
 # Installs what is missing for the purposes named, and does nothing where all is there.
 #   build   a C compiler and cmake: the cryptography and compression libraries are compiled from source
 #   demo    certificates, and curl for the lines that the demo prints
-#   test    beside that: HAProxy to compare with, an HTTP/2 client, Python for the official OpenAI SDK
+#   python  an interpreter that can make environments, for the official OpenAI SDK
+#   test    all that the tests use beside those: HAProxy to compare with, an HTTP/2 client
 set -eu
 
 packages=""
@@ -30,11 +31,13 @@ for purpose in "$@"; do
         need haproxy has haproxy
         need socat has socat
         need nghttp2-client has nghttp
+        ;;
+    python)
         need python3 has python3
         need python3-venv python3 -c "import venv, ensurepip"
         ;;
     *)
-        echo "install-tools.sh: unknown purpose '$purpose' (build, demo, test)" >&2
+        echo "install-tools.sh: unknown purpose '$purpose' (build, demo, python, test)" >&2
         exit 64
         ;;
     esac

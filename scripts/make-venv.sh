@@ -2,11 +2,13 @@
 # make-venv.sh DIR: a Python environment with the official OpenAI SDK, as pinned in tests/requirements.txt.
 set -eu
 dir=$1
-wanted=$(dirname "$0")/../tests/requirements.txt
+here=$(dirname "$0")
+wanted=$here/../tests/requirements.txt
 
 if cmp -s "$wanted" "$dir/requirements.txt" && "$dir/bin/python" -c "import openai" 2>/dev/null; then
     exit 0
 fi
+"$here/install-tools.sh" python
 echo "making $dir: $(grep -i '^openai==' "$wanted")"
 rm -rf "$dir"
 python3 -m venv "$dir"
