@@ -28,7 +28,7 @@ test:
 	@scripts/make-venv.sh $(VENV)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	TIDEGATE_PYTHON=$(VENV)/bin/python $(CARGO) test
+	TIDEGATE_TEST_PYTHON=$(VENV)/bin/python $(CARGO) test
 
 build:
 	@scripts/install-tools.sh build
