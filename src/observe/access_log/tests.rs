@@ -1,0 +1,161 @@
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+
+fn record() -> Record<'static> {
+    let ms = |ms| Some(Duration::from_millis(ms));
+    Record {
+        at: Duration::from_millis(1_795_271_604_123),
+        request_id: Some("req-1"),
+        client: Some(SocketAddr::from((Ipv4Addr::new(192, 0, 2, 7), 52_011))),
+        frontend: "https",
+        tls: Some("TLSv1.3"),
+        backend: Some("ai"),
+        server: Some("primary"),
+        method: Some("POST"),
+        target: Some(b"/v1/chat/completions"),
+        protocol: Some("HTTP/1.1"),
+        host: Some(b"api.example.com"),
+        status: Some(200),
+        bytes_in: 512,
+        bytes_out: 2048,
+        request_time: ms(0),
+        queue_time: None,
+        connect_time: ms(3),
+        response_time: ms(40),
+        first_byte_time: Some(Duration::from_micros(43_500)),
+        duration: Duration::from_millis(120),
+        attempts: 2,
+        termination: "----",
+        client_name: Some("mobile-app"),
+        plan: Some("premium"),
+        error_code: None,
+        stream: true,
+        in_flight: InFlight { process: 4, frontend: 3, backend: Some(2), server: Some(1), queue: Some(0) },
+    }
+}
+
+fn httplog(record: &Record<'_>) -> String {
+    let mut out = Vec::new();
+    record.write_httplog(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn json(record: &Record<'_>) -> Value {
+    let mut out = Vec::new();
+    record.write_json(&mut out);
+    assert_eq!(out.pop(), Some(b'\n'));
+    assert!(!out.contains(&b'\n') && !out.contains(&b'\r'));
+    serde_json::from_slice(&out).unwrap()
+}
+
+#[test]
+fn httplog_is_haproxys() {
+    assert_eq!(
+        httplog(&record()),
+        "192.0.2.7:52011 [21/Nov/2026:14:33:24.123] https~ ai/primary 0/0/3/40/120 200 2048 - - ---- 4/3/2/1/1 0/0 \
+         \"POST /v1/chat/completions HTTP/1.1\"\n"
+    );
+}
+
+/// The line that HAProxy 2.6 wrote for a request that found no server.
+#[test]
+fn stages_not_reached_are_minus_one() {
+    let record = Record {
+        at: Duration::from_millis(1_795_272_463_874),
+        client: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 36_118))),
+        frontend: "fe",
+        backend: Some("be"),
+        method: Some("GET"),
+        target: Some(b"/a?x=\"1\""),
+        protocol: Some("HTTP/1.1"),
+        status: Some(503),
+        bytes_out: 217,
+        request_time: Some(Duration::ZERO),
+        termination: "SC--",
+        in_flight: InFlight { process: 2, frontend: 2, ..InFlight::default() },
+        ..Record::default()
+    };
+    assert_eq!(
+        httplog(&record),
+        "127.0.0.1:36118 [21/Nov/2026:14:47:43.874] fe be/<NOSRV> 0/-1/-1/-1/0 503 217 - - SC-- 2/2/0/0/0 0/0 \
+         \"GET /a?x=#221#22 HTTP/1.1\"\n"
+    );
+}
+
+#[test]
+fn a_request_that_could_not_be_read_is_badreq() {
+    let record = Record { frontend: "http", termination: "CR--", ..Record::default() };
+    assert_eq!(
+        httplog(&record),
+        "unix:1 [01/Jan/1970:00:00:00.000] http http/<NOSRV> -1/-1/-1/-1/0 -1 0 - - CR-- 0/0/0/0/0 0/0 \"<BADREQ>\"\n"
+    );
+}
+
+#[test]
+fn json_says_what_is_known() {
+    let line = json(&record());
+    for (key, expected) in [
+        ("time", Value::from("2026-11-21T14:33:24.123Z")),
+        ("client", "192.0.2.7:52011".into()),
+        ("status", 200.into()),
+        ("duration_ms", 120.0.into()),
+        ("first_byte_ms", 43.5.into()),
+        ("retries", 1.into()),
+        ("stream", true.into()),
+        ("plan", "premium".into()),
+        ("server_in_flight", 1.into()),
+    ] {
+        assert_eq!(line[key], expected, "{key}");
+    }
+}
+
+#[test]
+fn json_leaves_out_what_is_unknown() {
+    let line = json(&Record { frontend: "http", termination: "CR--", ..Record::default() });
+    for key in ["status", "server", "path", "queue_ms", "first_byte_ms", "tls", "client", "server_in_flight"]
+    {
+        assert_eq!(line.get(key), None, "{key}");
+    }
+    let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 80));
+    assert_eq!(json(&Record { client: Some(v6), ..Record::default() })["client"], "[::1]:80");
+}
+
+#[test]
+fn keys_in_the_query_are_masked() {
+    for (target, shown) in [
+        ("/v1?key=AIza123", "/v1?key=***"),
+        ("/v1?a=1&API-Key=s=e=c&b=2", "/v1?a=1&API-Key=***&b=2"),
+        ("/v1?access_token=x;b=2&token=", "/v1?access_token=***;b=2&token=***"),
+        ("/v1?%6bey=hidden&monkey=see", "/v1?%6bey=***&monkey=see"),
+        ("/v1/key=no?key", "/v1/key=no?key"),
+        ("/?", "/?"),
+    ] {
+        let record = Record { target: Some(target.as_bytes()), ..record() };
+        assert_eq!(json(&record)["path"], shown);
+        assert!(httplog(&record).contains(&format!(" {shown} ")), "{}", httplog(&record));
+    }
+}
+
+#[test]
+fn hostile_bytes_cannot_forge_a_line() {
+    let record = Record { target: Some(b"/\r\n\"#\\\x7f\xff\x00\xc3\xa9"), host: Some(b"\xff"), ..record() };
+    assert_eq!(json(&record)["path"], "/\r\n\"#\\\u{7f}\u{fffd}\0é");
+    assert_eq!(json(&record)["host"], "\u{fffd}");
+    assert!(httplog(&record).ends_with("\"POST /#0D#0A#22#23\\#7F#FF#00#C3#A9 HTTP/1.1\"\n"));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_make_one_valid_line(target in prop::collection::vec(any::<u8>(), 0..60), name in any::<String>()) {
+        let record = Record { target: Some(&target), client_name: Some(&name), host: Some(&target), ..record() };
+        let line = json(&record);
+        prop_assert_eq!(&line["client_name"], &Value::from(name.as_str()));
+        prop_assert_eq!(&line["host"], &Value::from(String::from_utf8_lossy(&target)));
+        let line = httplog(&record);
+        prop_assert!(line.is_ascii() && line.matches('\n').count() == 1 && line.matches('"').count() == 2);
+    }
+}
