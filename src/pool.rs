@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use self::balance::{Candidate, Choice};
 use self::health::{State, Thresholds};
-use self::queue::{Entered, Queue, Ticket};
-use self::retry::Tried;
-use self::server::{Admin, Server, Slot};
+use self::queue::Entered;
+use self::server::Admin;
 use self::tier::Tier;
 
 pub mod balance;
@@ -19,6 +18,10 @@ pub mod queue;
 pub mod retry;
 pub mod server;
 pub mod tier;
+
+pub use self::queue::{Queue, Ticket};
+pub use self::retry::{Budget, Policy, Tried};
+pub use self::server::{Server, Slot};
 
 /// A server as the configuration places it in one backend.
 #[derive(Clone, Debug)]

@@ -81,18 +81,18 @@ impl Policy {
     }
 
     /// How long to wait after attempt number `attempt` before the next: between `backoff_min` and an upper end that
-    /// doubles from twice `backoff_min` up to `backoff_max`, spread evenly over that span by `random` (any u64), so
+    /// doubles from twice `backoff_min` up to `backoff_max`, spread evenly over that span by `random` (0.0..=1.0), so
     /// that clients who failed together do not come back together.
     ///
     /// No wait at all after a first connect failure when there is `another` server to go to: nothing was asked of it
     /// yet, and failing over is the point.
-    pub fn backoff(&self, attempt: u32, failure: Failure, another: bool, random: u64) -> Duration {
+    pub fn backoff(&self, attempt: u32, failure: Failure, another: bool, random: f64) -> Duration {
         if attempt <= 1 && failure == Failure::Connect && another {
             return Duration::ZERO;
         }
         let doubled = self.backoff_min.saturating_mul(2u32.saturating_pow(attempt.clamp(1, 31)));
         let span = doubled.min(self.backoff_max).saturating_sub(self.backoff_min);
-        self.backoff_min + span.mul_f64(random as f64 / u64::MAX as f64)
+        self.backoff_min + span.mul_f64(random.clamp(0.0, 1.0))
     }
 }
 
@@ -155,17 +155,17 @@ mod tests {
 
     #[test]
     fn another_server_is_tried_at_once_after_a_connect_failure() {
-        assert_eq!(policy().backoff(1, Failure::Connect, true, u64::MAX), Duration::ZERO);
-        assert_eq!(policy().backoff(1, Failure::Connect, false, 0), Duration::from_millis(100));
-        assert_eq!(policy().backoff(1, Failure::Status(429), true, u64::MAX), Duration::from_millis(200));
-        assert_eq!(policy().backoff(2, Failure::Connect, true, u64::MAX), Duration::from_millis(400));
-        assert_eq!(policy().backoff(9, Failure::Connect, true, u64::MAX), Duration::from_secs(2));
+        assert_eq!(policy().backoff(1, Failure::Connect, true, 1.0), Duration::ZERO);
+        assert_eq!(policy().backoff(1, Failure::Connect, false, 0.0), Duration::from_millis(100));
+        assert_eq!(policy().backoff(1, Failure::Status(429), true, 1.0), Duration::from_millis(200));
+        assert_eq!(policy().backoff(2, Failure::Connect, true, 1.0), Duration::from_millis(400));
+        assert_eq!(policy().backoff(9, Failure::Connect, true, 1.0), Duration::from_secs(2));
     }
 
     proptest! {
         #[test]
         fn backoff_stays_between_its_ends(
-            attempt in 0u32..100, random in any::<u64>(), min in 0u64..5000, more in 0u64..100_000
+            attempt in 0u32..100, random in 0.0f64..=1.0, min in 0u64..5000, more in 0u64..100_000
         ) {
             let (backoff_min, backoff_max) = (Duration::from_millis(min), Duration::from_millis(min + more));
             let policy = Policy { backoff_min, backoff_max, ..policy() };
