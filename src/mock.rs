@@ -47,7 +47,7 @@ pub struct Settings {
 
 #[derive(Debug, Error)]
 pub enum MockError {
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}; port 0 takes a free one")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("certificate bundle {path}: {reason}")]
     Bundle { path: PathBuf, reason: String },

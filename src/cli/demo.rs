@@ -47,12 +47,13 @@ async fn perform(plan: &Plan, seconds: Option<u32>) -> anyhow::Result<ExitCode> 
     plan.require_free_ports()?;
     let mut stage = Stage::new(plan)?;
     let outcome = tokio::select! {
-        outcome = play(plan, &mut stage, seconds) => outcome,
+        biased;
         () = signals.any() => {
             say("\nending")?;
             // Sample traffic that did not come to its end has shown nothing.
             Ok(if seconds.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
+        outcome = play(plan, &mut stage, seconds) => outcome,
     };
     stage.end().await;
     outcome

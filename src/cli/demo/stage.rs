@@ -142,8 +142,9 @@ pub struct Death {
 
 impl Actor {
     fn spawn(command: &mut Command) -> anyhow::Result<Actor> {
-        let spawned = command.stdin(Stdio::piped()).kill_on_drop(true).spawn();
-        let mut child = spawned.context("cannot start another process of this program")?;
+        // In a group of its own: Ctrl-C reaches the demo alone, which then ends its children in order.
+        command.stdin(Stdio::piped()).process_group(0).kill_on_drop(true);
+        let mut child = command.spawn().context("cannot start another process of this program")?;
         let leash = child.stdin.take();
         Ok(Actor { pid: child.id().unwrap_or_default(), child, leash })
     }
