@@ -43,7 +43,7 @@ fn is_secret(name: &[u8]) -> bool {
         let plain = |b: &u8| if *b == b'-' { b'_' } else { b.to_ascii_lowercase() };
         name.iter().map(plain).eq(secret.bytes())
     };
-    name.contains(&b'%') || SECRET.iter().any(|secret| same(secret))
+    name.contains(&b'%') || SECRET.iter().any(same)
 }
 
 /// As HAProxy writes a request line: control bytes, bytes above 126, `"` and `#` as `#` and two hex digits.
