@@ -36,10 +36,9 @@ build:
 	@echo "built $(TARGET)/release/tidegate"
 
 bench:
-	@scripts/install-tools.sh build python test
-	@certs/make.sh
+	@scripts/install-tools.sh build bench
 	$(CARGO) build --release --bin tidegate
-	TIDEGATE=$(TARGET)/release/tidegate benches/run.sh
+	TIDEGATE=$(TARGET)/release/tidegate benches/run.sh $(BENCH_ARGS)
 
 certs:
 	@scripts/install-tools.sh demo

@@ -3,6 +3,7 @@
 #   build   a C compiler and cmake: the cryptography and compression libraries are compiled from source
 #   demo    certificates, and curl for the lines that the demo prints
 #   python  an interpreter that can make environments, for the official OpenAI SDK
+#   bench   HAProxy to compare with, wrk to drive both
 #   test    all that the tests use beside those: HAProxy to compare with, an HTTP/2 client
 set -eu
 
@@ -32,12 +33,18 @@ for purpose in "$@"; do
         need socat has socat
         need nghttp2-client has nghttp
         ;;
+    bench)
+        need openssl has openssl
+        need haproxy has haproxy
+        need wrk has wrk
+        need python3 has python3
+        ;;
     python)
         need python3 has python3
         need python3-venv python3 -c "import venv, ensurepip"
         ;;
     *)
-        echo "install-tools.sh: unknown purpose '$purpose' (build, demo, python, test)" >&2
+        echo "install-tools.sh: unknown purpose '$purpose' (build, demo, python, bench, test)" >&2
         exit 64
         ;;
     esac
