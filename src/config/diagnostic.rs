@@ -99,7 +99,7 @@ struct Excerpt {
 
 impl Diagnostics {
     pub(super) fn new(file: &Path, text: &str, masks: &[Mask], mut found: Vec<Diagnostic>) -> Diagnostics {
-        found.sort_by(|a, b| (a.span, a.severity, a.code).cmp(&(b.span, b.severity, b.code)));
+        found.sort_by_key(|d| (d.span, d.severity, d.code));
         found.dedup();
         let lines: Vec<&str> = text.lines().collect();
         let found = found

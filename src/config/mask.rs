@@ -79,7 +79,8 @@ pub(super) fn by_text(text: &str) -> Vec<Mask> {
             let before: String = line.chars().take(column).collect();
             let word =
                 before.trim_end_matches(['"', '\'', ' ']).rsplit([' ', '{', ',', '"', '\'', '[']).next();
-            if word.is_some_and(is_secret) {
+            let list = word == Some("keys") && after >= width;
+            if word.is_some_and(is_secret) && !list {
                 masks.push(line_mask(i + 1, after, width));
                 below = Some(indent);
                 break;
@@ -128,7 +129,7 @@ pub(super) fn apply(line: &str, number: usize, masks: &[Mask]) -> Shown {
     let mut length = 0;
     let mut inside = false;
     for (column, c) in line.chars().enumerate() {
-        let hide = hidden(column) && !(c.is_whitespace() && !inside);
+        let hide = hidden(column) && (inside || !c.is_whitespace());
         if hide && !inside {
             shown.text.push_str(MASKED);
             length += MASKED.len();

@@ -21,7 +21,7 @@ pub(super) fn bundle(value: Value<'_>) -> Option<Certificate> {
             value.reject(Code::Unreadable, message, BUNDLE)
         }
         Err(e) => {
-            let message = format!("the private key in `{}` is not valid PEM: {e}", value.shown());
+            let message = format!("the private key in `{}` is not valid PEM: {}", value.shown(), why(&e));
             value.reject(Code::Unreadable, message, BUNDLE)
         }
     }
@@ -56,8 +56,19 @@ fn certificates(value: Value<'_>, bytes: &[u8]) -> Option<Vec<CertificateDer<'st
         }
         Ok(chain) => Some(chain),
         Err(e) => {
-            let message = format!("`{}` is not valid PEM: {e}", value.shown());
+            let message = format!("`{}` is not valid PEM: {}", value.shown(), why(&e));
             value.reject(Code::Unreadable, message, "it must hold `-----BEGIN CERTIFICATE-----`")
         }
+    }
+}
+
+/// The crate's own words show bytes as numbers.
+fn why(error: &rustls_pki_types::pem::Error) -> &'static str {
+    use rustls_pki_types::pem::Error;
+    match error {
+        Error::MissingSectionEnd { .. } => "a `-----BEGIN` has no `-----END`",
+        Error::IllegalSectionStart { .. } => "a `-----BEGIN` line is malformed",
+        Error::Base64Decode(_) => "something between `-----BEGIN` and `-----END` is not base64",
+        _ => "it cannot be read",
     }
 }

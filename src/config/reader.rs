@@ -28,6 +28,7 @@ pub(super) struct Map<'a> {
     pub span: Span,
     keys: &'static Keys,
     entries: &'a [Entry],
+    unknown: Vec<&'a str>,
 }
 
 impl<'a> Map<'a> {
@@ -45,9 +46,11 @@ impl<'a> Map<'a> {
                     value.node.span,
                     format!("{what} must be a mapping, not {}", value.kind()),
                 );
-                return context.reject(wrong.hint(format!("like `{example}: ...`, indented below it")));
+                let below = if keys.path.is_empty() { "at the start of a line" } else { "indented below it" };
+                return context.reject(wrong.hint(format!("like `{example}: ...`, {below}")));
             }
         };
+        let mut unknown = Vec::new();
         for entry in entries {
             let (key, span) = (entry.key.text.as_str(), entry.key.span);
             if keys.known.contains(&key) {
@@ -64,12 +67,13 @@ impl<'a> Map<'a> {
                 Diagnostic::error(Code::UnknownKey, span, format!("`{key}` does not belong in {what}"))
                     .hint(*hint)
             } else {
+                unknown.push(key);
                 Diagnostic::error(Code::UnknownKey, span, format!("unknown key `{key}` in {what}"))
                     .maybe_hint(suggest::among(key, keys.known))
             };
             context.report(diagnostic);
         }
-        Some(Map { context, what, span: value.at, keys, entries })
+        Some(Map { context, what, span: value.at, keys, entries, unknown })
     }
 
     /// The value of a key, if the key is there. `null` counts as not there.
@@ -79,6 +83,16 @@ impl<'a> Map<'a> {
         self.context.asked.borrow_mut().insert((self.keys.path, key.to_owned()));
         let entry = self.entries.iter().find(|e| e.key.text == key)?;
         (!entry.value.is_null()).then(|| Value::of(self.context, entry))
+    }
+
+    /// Whether an unknown key was probably meant to be this one; then that it is missing needs no second message.
+    pub fn misspelt(&self, key: &str) -> bool {
+        self.unknown.iter().any(|u| suggest::nearest(u, self.keys.known.iter().copied()) == Some(key))
+    }
+
+    /// Whether all keys are known.
+    pub fn is_clean(&self) -> bool {
+        self.entries.iter().all(|e| self.keys.known.contains(&e.key.text.as_str()))
     }
 
     pub fn has(&self, key: &str) -> bool {
@@ -94,6 +108,7 @@ impl<'a> Map<'a> {
     pub fn required<T>(&self, key: &'static str, read: impl FnOnce(Value<'a>) -> Option<T>) -> Option<T> {
         match self.get(key) {
             Some(value) => read(value),
+            None if self.misspelt(key) => None,
             None => self.context.reject(Diagnostic::error(
                 Code::MissingKey,
                 self.span,

@@ -79,26 +79,26 @@ pub(super) struct Known<'t> {
 /// Reads everything, reports everything. What it gives is good only when no error was reported.
 pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
     let at = Span { end_line: root.span.line, end_column: root.span.column + 1, ..root.span };
-    let root = Map::open(Value { context, node: root, name: "the file", at }, &ROOT, "the file")?;
-    let named = |section: &'static str| root.get(section).map(|v| v.named()).unwrap_or_default();
+    let root = Map::open(Value::root(context, root, at), &ROOT, "the file")?;
+    let named = |section: &'static str| root.get(section).map_or(Some(Vec::new()), |v| v.named());
 
     let global = global::read(&root);
     let admin = admin::read(&root, &global);
     let log = log::read(&root);
     let defaults = timeouts::defaults(&root);
 
-    let plan_entries = named("plans");
+    let plan_entries = named("plans").unwrap_or_default();
     let plans: Vec<_> = plan_entries.iter().map(|(k, v)| plans::read(&k.text, *v)).collect();
     let plan_names = Names::of("plan", &plan_entries);
 
-    let table_entries = named("tables");
+    let table_entries = named("tables").unwrap_or_default();
     let tables: Vec<_> = table_entries.iter().map(|(k, v)| tables::read(&k.text, *v)).collect();
 
     let (clients, client_names) = clients::read(&root, &plan_names);
 
-    let acl_entries = named("acls");
-    let backend_entries = named("backends");
-    let frontend_entries = named("frontends");
+    let acl_entries = named("acls").unwrap_or_default();
+    let backend_entries = names_used::needed(&root, "backends", named("backends"));
+    let frontend_entries = names_used::needed(&root, "frontends", named("frontends"));
     let known = Known {
         tables: Names::of("table", &table_entries),
         table_list: &tables,
@@ -108,8 +108,6 @@ pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
         backends: Names::of("backend", &backend_entries),
     };
     let acls: Vec<_> = acl_entries.iter().map(|(k, v)| acls::read(&k.text, k.span, *v, &known)).collect();
-    names_used::needed(&root, "backends", backend_entries.is_empty());
-    names_used::needed(&root, "frontends", frontend_entries.is_empty());
     let backends: Vec<_> =
         backend_entries.iter().map(|(k, v)| backends::read(&k.text, *v, &defaults)).collect();
     let mut places = bind::Places::new(&admin);

@@ -61,7 +61,7 @@ pub(super) fn parse(text: &str) -> Result<(Node, Vec<Diagnostic>), Box<Diagnosti
     let mut builder = Builder { text, ..Builder::default() };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|e| Box::new(syntax_error(text, &e)))?;
-        builder.take(event, place(span.start, span.end), span.byte_range()).map_err(Box::new)?;
+        builder.take(event, span).map_err(Box::new)?;
     }
     let empty = || Box::new(Diagnostic::error(Code::MissingKey, Span::START, EMPTY).hint(EMPTY_HINT));
     let root = builder.root.ok_or_else(empty)?;
@@ -99,13 +99,11 @@ enum Content {
 }
 
 impl Builder<'_> {
-    fn take(
-        &mut self,
-        event: Event<'_>,
-        span: Span,
-        bytes: Option<std::ops::Range<usize>>,
-    ) -> Result<(), Diagnostic> {
+    fn take(&mut self, event: Event<'_>, source: granit_parser::Span) -> Result<(), Diagnostic> {
+        let span = place(source.start, source.end);
+        let bytes = source.byte_range();
         let tagged = |tag: bool| {
+            let span = source.tag_start().map_or(span, |start| place(start, start));
             let wrong = Diagnostic::error(Code::Syntax, span, "YAML tags (`!name`) have no meaning here");
             if tag { Err(wrong.hint("put text that begins with `!` in quotes")) } else { Ok(()) }
         };
@@ -120,10 +118,12 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 tagged(tag.is_some())?;
                 let source = bytes.and_then(|b| self.text.get(b)).unwrap_or_default();
+                // The parser writes `~` for a value that is not there.
+                let absent = style == ScalarStyle::Plain && source.is_empty();
                 let scalar = Scalar {
                     quoted: style != ScalarStyle::Plain,
                     verbatim: verbatim(source, &text, style),
-                    text: text.into_owned(),
+                    text: if absent { String::new() } else { text.into_owned() },
                 };
                 self.place(Node { span, kind: Kind::Scalar(scalar) }, anchor, 1)?;
             }
@@ -230,7 +230,7 @@ fn syntax_error(text: &str, error: &ScanError) -> Diagnostic {
     } else if source.contains("${") {
         found.hint("inside `{}` and `[]` a `${NAME}` needs quotes")
     } else {
-        found
+        found.hint("look for a bracket or a quote that is not closed, here or in the lines before")
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Value<'a> {
     pub name: &'a str,
     /// The key's place, or the item's in a list: where to point when something in it is missing.
     pub at: Span,
+    /// Not to be quoted.
+    secret: bool,
 }
 
 /// Longest of all durations: a year, so that sums of them stay far from the clock's end.
@@ -28,7 +30,18 @@ pub(super) const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
 impl<'a> Value<'a> {
     pub fn of(context: &'a Context<'a>, entry: &'a Entry) -> Value<'a> {
-        Value { context, node: &entry.value, name: &entry.key.text, at: entry.key.span }
+        let name = entry.key.text.as_str();
+        Value { context, node: &entry.value, name, at: entry.key.span, secret: mask::is_secret(name) }
+    }
+
+    /// The whole file; `at` is its beginning.
+    pub fn root(context: &'a Context<'a>, node: &'a Node, at: Span) -> Value<'a> {
+        Value { context, node, name: "the file", at, secret: false }
+    }
+
+    /// The same under another name, and none of the secrets that its own name suggests.
+    pub fn called(self, name: &'a str) -> Value<'a> {
+        Value { name, secret: false, ..self }
     }
 
     pub fn span(&self) -> Span {
@@ -46,6 +59,14 @@ impl<'a> Value<'a> {
         self.reject(Code::NotImplemented, message, "remove it; this version would not act on it")
     }
 
+    /// The text as the file has it, references unresolved; empty where there is no text. Never to be quoted.
+    pub fn source(&self) -> &'a str {
+        match &self.node.kind {
+            Kind::Scalar(s) => &s.text,
+            _ => "",
+        }
+    }
+
     /// "a list" and the like, for messages.
     pub fn kind(&self) -> &'static str {
         match &self.node.kind {
@@ -59,7 +80,7 @@ impl<'a> Value<'a> {
     /// The value as the file has it, for messages: references unresolved, secrets masked.
     pub fn shown(&self) -> String {
         match &self.node.kind {
-            Kind::Scalar(s) if mask::is_secret(self.name) && !mask::is_reference(&s.text) => "***".to_owned(),
+            Kind::Scalar(s) if self.secret && !mask::is_reference(&s.text) => "***".to_owned(),
             Kind::Scalar(s) if mask::has_credentials(&s.text) => "***".to_owned(),
             Kind::Scalar(s) => {
                 let text: String =
@@ -71,21 +92,20 @@ impl<'a> Value<'a> {
     }
 
     /// The entries of a mapping whose keys are names that the operator chose.
-    pub fn named(&self) -> Vec<(&'a Key, Value<'a>)> {
+    pub fn named(&self) -> Option<Vec<(&'a Key, Value<'a>)>> {
         let context = self.context;
         match &self.node.kind {
-            Kind::Map(entries) => entries
-                .iter()
-                .map(|e| {
+            Kind::Map(entries) => {
+                let named = entries.iter().map(|e| {
                     check_name(context, &e.key.text, e.key.span);
                     (&e.key, Value::of(context, e))
-                })
-                .collect(),
-            _ if self.node.is_empty() || self.node.is_null() => Vec::new(),
+                });
+                Some(named.collect())
+            }
+            _ if self.node.is_empty() || self.node.is_null() => Some(Vec::new()),
             _ => {
                 let message = format!("`{}` must be a mapping of names, not {}", self.name, self.kind());
-                let _: Option<()> = self.reject(Code::WrongType, message, "like `a_name: {...}`");
-                Vec::new()
+                self.reject(Code::WrongType, message, "like `a_name: {...}`")
             }
         }
     }
@@ -347,12 +367,10 @@ fn count_text(n: u64) -> String {
 
 fn duration_text(d: Duration) -> String {
     let ms = d.as_millis();
-    match ms {
-        0 => "0".to_owned(),
-        _ if ms % 86_400_000 == 0 => format!("{}d", ms / 86_400_000),
-        _ if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
-        _ if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
-        _ if ms % 1000 == 0 => format!("{}s", ms / 1000),
-        _ => format!("{ms}ms"),
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+    match units.iter().find(|(_, size)| ms.is_multiple_of(*size)) {
+        _ if ms == 0 => "0".to_owned(),
+        Some((unit, size)) => format!("{}{unit}", ms / size),
+        None => format!("{ms}ms"),
     }
 }

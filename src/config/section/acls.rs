@@ -64,7 +64,7 @@ pub(super) fn read(name: &str, at: Span, value: Value<'_>, known: &Known<'_>) ->
     let present: Vec<&'static str> = FETCHES.iter().copied().filter(|f| map.has(f)).collect();
     let fetch = match present.as_slice() {
         [one] => *one,
-        [] if ACL.not_yet.iter().any(|k| map.has(k)) => return None,
+        [] if !map.is_clean() => return None,
         [] => {
             let wrong = Diagnostic::error(Code::MissingKey, map.span, format!("acl `{name}` tests nothing"));
             return map.context.reject(wrong.hint(format!("give it one of {}", FETCHES.join(" "))));
@@ -101,7 +101,7 @@ fn test(map: &Map<'_>, fetch: &'static str, known: &Known<'_>) -> Option<Test> {
         "method" => Value::each(value.one_or_more()?, method).map(Test::Method),
         "host" => Value::each(value.one_or_more()?, host).map(Test::Host),
         "header" => {
-            let name = headers::name(value, &value.nonempty()?);
+            let name = headers::name(value.context, &value.nonempty()?, value.span());
             let values = of_present_or_value(map, ignore_case);
             Some(Test::Header { name: name?, values: values? })
         }
@@ -161,7 +161,7 @@ fn rooted(value: Value<'_>, text: Text) -> Option<Text> {
 fn method(value: Value<'_>) -> Option<Method> {
     let text = value.nonempty()?;
     let upper = text.to_ascii_uppercase();
-    let hint = if upper == text {
+    let hint = if upper == text || text != value.source() {
         "like GET or POST".to_owned()
     } else {
         format!("methods are upper case: `{upper}`")

@@ -35,7 +35,7 @@ pub(super) fn read(name: &str, value: Value<'_>, defaults: &Defaults) -> Option<
     let (timeouts, own_total) = timeouts::of_backend(&map, &defaults.timeouts);
     let own_max_request_body = map.maybe("max_request_body", timeouts::size);
     let servers = map.required("servers", |v| {
-        let entries = v.named();
+        let entries = v.named()?;
         if entries.is_empty() {
             let message = format!("backend `{name}` has no servers");
             return v.context.reject(

@@ -32,7 +32,7 @@ const EXPECT: Keys =
 
 pub(super) fn read(value: Value<'_>, backend: &str) -> Option<Check> {
     let map = Map::open(value, &CHECK, format!("the check of backend `{backend}`"))?;
-    let other_kind = CHECK.not_yet.iter().any(|k| map.has(k)) && !map.has("http");
+    let other_kind = !map.is_clean() && !map.has("http");
     let interval = map.or("interval", Duration::from_secs(5), nonzero);
     let fast_interval = map.or("fast_interval", Duration::from_secs(1).min(interval), nonzero);
     let timeout = map.or("timeout", Duration::from_secs(3), nonzero);

@@ -30,20 +30,24 @@ const MODES: &[(&str, ClientMode)] = &[
 
 /// The clients, and their names for the ACLs.
 pub(super) fn read(root: &Map<'_>, plans: &Names) -> (Option<Clients>, Names) {
-    let none = Clients { mode: ClientMode::Passthrough, keys: Vec::new() };
-    let Some(value) = root.get("clients") else { return (Some(none), Names::new("client key", Vec::new())) };
+    let nobody = Clients { mode: ClientMode::Passthrough, keys: Vec::new() };
+    let Some(value) = root.get("clients") else {
+        return (Some(nobody), Names::new("client key", Vec::new()));
+    };
     let Some(map) = Map::open(value, &CLIENTS, "`clients`") else {
         return (None, Names::new("client key", Vec::new()));
     };
     let mode = map.or("mode", ClientMode::Required, |v| v.word(MODES, &[]));
-    let items = map.get("keys").map(|v| v.items().unwrap_or_default()).unwrap_or_default();
-    if items.is_empty() && mode == ClientMode::Required {
+    let items = map.get("keys").map_or(Some(Vec::new()), |v| v.items());
+    let none = items.as_ref().is_some_and(Vec::is_empty);
+    if none && mode == ClientMode::Required && !map.misspelt("keys") {
         let message = "with `mode: required` and no keys every request gets 401";
         let wrong = Diagnostic::error(Code::Conflict, map.key_span("mode"), message);
         map.context.report(wrong.hint("add `keys`, or use `mode: passthrough`"));
     }
     let mut taken = Taken::default();
-    let keys: Vec<Option<ClientKey>> = items.into_iter().map(|v| client(v, plans, &mut taken)).collect();
+    let keys: Vec<Option<ClientKey>> =
+        items.unwrap_or_default().into_iter().map(|v| client(v, plans, &mut taken)).collect();
     let names = Names::new("client key", taken.names);
     (keys.into_iter().collect::<Option<_>>().map(|keys| Clients { mode, keys }), names)
 }
@@ -79,6 +83,7 @@ fn client(value: Value<'_>, plans: &Names, taken: &mut Taken) -> Option<ClientKe
             "a client key has `key` or `key_sha256`, not both",
             "remove one of them",
         ),
+        (None, None) if !map.is_clean() => None,
         (None, None) => {
             let wrong =
                 Diagnostic::error(Code::MissingKey, map.span, "a client key needs `key` or `key_sha256`");

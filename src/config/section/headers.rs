@@ -2,7 +2,8 @@
 
 use http::{HeaderName, HeaderValue};
 
-use crate::config::diagnostic::Code;
+use crate::config::context::Context;
+use crate::config::diagnostic::{Code, Diagnostic, Span};
 use crate::config::value::Value;
 
 /// Headers that frame a message or belong to one connection: only the proxy itself may set them.
@@ -18,23 +19,20 @@ const FRAMING: &[&str] = &[
     "upgrade",
 ];
 
-/// A header's name, in lower case.
-pub(super) fn name(value: Value<'_>, text: &str) -> Option<HeaderName> {
+/// A header's name, in lower case. `span` is where it stands.
+pub(super) fn name(context: &Context<'_>, text: &str, span: Span) -> Option<HeaderName> {
     HeaderName::from_bytes(text.as_bytes()).ok().or_else(|| {
-        value.reject(
-            Code::BadValue,
-            "not the name of a header",
-            "letters, digits and `-`, like `x-forwarded-proto`",
-        )
+        let wrong = Diagnostic::error(Code::BadValue, span, "not the name of a header");
+        context.reject(wrong.hint("letters, digits and `-`, like `x-forwarded-proto`"))
     })
 }
 
 /// A name that a rule or a check may set or remove.
-pub(super) fn changeable(value: Value<'_>, text: &str) -> Option<HeaderName> {
-    let name = name(value, text)?;
+pub(super) fn changeable(context: &Context<'_>, text: &str, span: Span) -> Option<HeaderName> {
+    let name = name(context, text, span)?;
     if FRAMING.contains(&name.as_str()) {
-        let hint = "it frames the message or follows from the server's `url`";
-        return value.reject(Code::Conflict, format!("`{name}` is set by the proxy itself"), hint);
+        let wrong = Diagnostic::error(Code::Conflict, span, format!("`{name}` is set by the proxy itself"));
+        return context.reject(wrong.hint("it frames the message or follows from the server's `url`"));
     }
     Some(name)
 }
@@ -60,7 +58,7 @@ pub(super) fn pairs(value_of: Value<'_>) -> Option<Vec<(HeaderName, HeaderValue)
     let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
     let mut good = true;
     for (key, item) in value_of.pairs()? {
-        match (changeable(Value { node: item.node, ..item }, &key.text), value(item)) {
+        match (changeable(item.context, &key.text, key.span), value(item)) {
             (Some(name), Some(_)) if headers.iter().any(|(n, _)| *n == name) => {
                 let message = format!("header `{name}` is set twice");
                 good = item

@@ -5,11 +5,12 @@ use crate::config::context::Context;
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::reader::Map;
 
-/// Reports a section that must be there and have something in it.
-pub(super) fn needed(root: &Map<'_>, section: &'static str, empty: bool) {
-    if !empty {
-        return;
-    }
+/// The entries of a section that must have some; reports when there are none.
+pub(super) fn needed<T>(root: &Map<'_>, section: &'static str, entries: Option<Vec<T>>) -> Vec<T> {
+    let entries = match entries {
+        Some(none) if none.is_empty() && !root.misspelt(section) => none,
+        other => return other.unwrap_or_default(),
+    };
     let message = if root.has(section) {
         format!("`{section}` is empty")
     } else {
@@ -22,6 +23,7 @@ pub(super) fn needed(root: &Map<'_>, section: &'static str, empty: bool) {
         _ => "at least one, like `backends: {ai: {servers: {one: {url: \"http://127.0.0.1:9001/v1\"}}}}`",
     };
     root.context.report(Diagnostic::error(Code::MissingKey, root.key_span(section), message).hint(hint));
+    entries
 }
 
 /// Only of a file without mistakes: a misspelt reference would also make its target look unused.

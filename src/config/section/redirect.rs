@@ -32,6 +32,7 @@ pub(super) fn read(value: Value<'_>) -> Option<Redirect> {
         }
         (Some(location), None) => Some(Redirect { status, target: RedirectTarget::Location(location?) }),
         (None, Some(_)) => Some(Redirect { status, target: RedirectTarget::Parts { scheme, host, port } }),
+        (None, None) if !map.is_clean() => None,
         (None, None) => {
             let wrong =
                 Diagnostic::error(Code::MissingKey, map.span, "`redirect` leads to where it comes from");

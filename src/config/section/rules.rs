@@ -55,7 +55,7 @@ pub(super) fn read(value: Value<'_>, known: &Known<'_>) -> Option<Rule> {
     let present: Vec<&'static str> = ACTIONS.iter().copied().filter(|a| map.has(a)).collect();
     let action = match present.as_slice() {
         [one] => map.required(one, |v| action(one, v, known)),
-        [] if RULE.not_yet.iter().any(|k| map.has(k)) => None,
+        [] if !map.is_clean() => None,
         [] => {
             let wrong = Diagnostic::error(Code::MissingKey, map.span, "this rule does nothing");
             map.context.reject(wrong.hint(format!("give it one of {}", ACTIONS.join(" "))))
@@ -71,6 +71,13 @@ pub(super) fn read(value: Value<'_>, known: &Known<'_>) -> Option<Rule> {
 
 fn condition(value: Value<'_>, known: &Known<'_>) -> Option<Expression> {
     let text = value.nonempty()?;
+    if text != value.source() {
+        return value.reject(
+            Code::BadValue,
+            "a condition takes no `${...}`",
+            "write the names of the ACLs out",
+        );
+    }
     match expression::parse(&text, &|name| known.acls.find(name)) {
         Ok(expression) => Some(expression),
         Err(mistakes) => {
@@ -105,7 +112,9 @@ fn action(name: &str, value: Value<'_>, known: &Known<'_>) -> Option<Action> {
             headers => Some(Action::SetHeader(headers)),
         },
         "remove_header" => {
-            let names = Value::each(value.one_or_more()?, |v| headers::changeable(v, &v.nonempty()?))?;
+            let names = Value::each(value.one_or_more()?, |v| {
+                headers::changeable(v.context, &v.nonempty()?, v.span())
+            })?;
             Some(Action::RemoveHeader(names))
         }
         "track" => known.tables.resolve(value).map(Action::Track),

@@ -45,7 +45,7 @@ const COUNTERS_NOT_YET: &[&str] = &[
 
 pub(super) fn read(name: &str, value: Value<'_>) -> Option<Table> {
     let map = Map::open(value, &TABLE, format!("table `{name}`"))?;
-    let key = map.required("key", |v| v.word(TABLE_KEYS, KEYS_NOT_YET));
+    let key = map.required("key", |v| v.called("key").word(TABLE_KEYS, KEYS_NOT_YET));
     let size = map.or("size", 100_000, |v| v.count_usize(1..=100_000_000));
     let expire = map.required("expire", nonzero);
     let counters = map.required("counters", |v| counters(v, expire));
@@ -95,7 +95,10 @@ fn counter(value: Value<'_>) -> Option<Counter> {
         },
     };
     let rate = |make: fn(Duration) -> Counter| match period {
-        Some(p) => value.duration_of(p, &value.shown(), Duration::from_millis(1)..=LONGEST).map(make),
+        Some(p) => value
+            .called("period")
+            .duration_of(p, &value.shown(), Duration::from_millis(1)..=LONGEST)
+            .map(make),
         None => {
             let message = format!("`{word}` needs a period");
             value.reject(Code::BadValue, message, format!("like `{word}(10s)`"))

@@ -1,0 +1,131 @@
+//! A backend without mistakes: its servers, and how they are checked and tried again.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method};
+use rustls_pki_types::CertificateDer;
+
+use super::Timeouts;
+use crate::base::secret::Secret;
+
+#[derive(Clone, Debug)]
+pub struct Backend {
+    pub name: String,
+    pub retry: Retry,
+    /// `None`: servers are not checked and count as up.
+    pub check: Option<Check>,
+    /// Requests that may wait for a free slot; 0: none.
+    pub queue_max: usize,
+    pub timeouts: Timeouts,
+    /// The backend's own `timeouts.total`; `None`: the frontend's holds.
+    pub own_total: Option<Duration>,
+    /// The backend's own `max_request_body`, in bytes; `None`: the frontend's holds.
+    pub own_max_request_body: Option<u64>,
+    /// At least one.
+    pub servers: Vec<Server>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// All tries, the first included: 1..=10.
+    pub attempts: u32,
+    pub when: RetryWhen,
+    pub backoff_min: Duration,
+    /// Never below `backoff_min`.
+    pub backoff_max: Duration,
+    /// Retries as a share of requests, 0.0..=1.0.
+    pub budget: f64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RetryWhen {
+    pub connect_failure: bool,
+    pub empty_response: bool,
+    pub timeout: bool,
+    /// Ascending, 400..=599.
+    pub statuses: Vec<u16>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub method: Method,
+    /// Begins with `/`, may have a query; appended to the server's base path.
+    pub path: String,
+    /// Values are marked sensitive: they usually hold a key.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Ascending, at least one.
+    pub expect: Vec<u16>,
+    pub interval: Duration,
+    /// While the state of a server is changing.
+    pub fast_interval: Duration,
+    pub timeout: Duration,
+    /// Successes in a row that bring a server up, at least 1.
+    pub rise: u32,
+    /// Failures in a row that take it down, at least 1.
+    pub fall: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub name: String,
+    pub url: Url,
+    /// Replaces the client's own key. It is a valid header value.
+    pub api_key: Option<Secret>,
+    /// Lower first.
+    pub tier: u32,
+    /// 0..=256; 0 takes no new traffic.
+    pub weight: u32,
+    /// `None`: no limit. Never 0.
+    pub max_concurrent: Option<u32>,
+    pub tls: ServerTls,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// https.
+    pub tls: bool,
+    pub host: Host,
+    /// The scheme's usual port where the file has none.
+    pub port: u16,
+    /// Begins with `/` and does not end with one, like `/v1`. `None`: paths pass unchanged.
+    pub base_path: Option<String>,
+}
+
+impl Url {
+    /// The `Host` header: with the port unless it is the scheme's own, an IPv6 address in brackets.
+    pub fn authority(&self) -> String {
+        let host = match &self.host {
+            Host::Name(name) => name.clone(),
+            Host::Ip(IpAddr::V4(ip)) => ip.to_string(),
+            Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
+        };
+        if self.port == if self.tls { 443 } else { 80 } { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// In lower case.
+    Name(String),
+    Ip(IpAddr),
+}
+
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// `None`: the system's store.
+    pub ca: Option<Authorities>,
+    /// False: any certificate is taken.
+    pub verify: bool,
+    /// The name to ask for and to verify; `None`: the host of the url.
+    pub sni: Option<String>,
+}
+
+/// Certificates that a server's own must come from.
+#[derive(Clone, Debug)]
+pub struct Authorities {
+    pub path: PathBuf,
+    /// At least one.
+    pub certificates: Vec<CertificateDer<'static>>,
+}
