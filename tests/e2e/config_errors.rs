@@ -63,9 +63,9 @@ backends:
             "balence",
             "balance",
             "1000",
-            "tidegate.yaml:7:",
             "tidegate.yaml:10:",
-            "tidegate.yaml:11:",
+            "tidegate.yaml:13:",
+            "tidegate.yaml:14:",
             "^",
         ],
     );

@@ -59,7 +59,7 @@ fn json_line_tells_the_request() {
         ("backend", "ai"),
         ("server", "one"),
         ("method", "POST"),
-        ("path", "/v1/chat/completions"),
+        ("path", "/v1/chat/completions?a=b"),
         ("termination", "----"),
     ];
     for (key, value) in expected {
