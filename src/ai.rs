@@ -1,0 +1,3 @@
+//! What a load balancer that knows AI APIs knows.
+
+pub mod path;

@@ -1,0 +1,231 @@
+//! Builds everything, in order, and stops it, in order. Nothing is started before everything that can fail has been
+//! tried: sockets are bound, certificates loaded, the log opened.
+
+mod listeners;
+mod workers;
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use log::{info, warn};
+use tokio::net::UnixListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::admin::{self, View};
+use crate::app::listeners::Listeners;
+use crate::base::clock::Clock;
+use crate::config::checked::{AccessLogTarget, Checked, Threads};
+use crate::log_writer::{LogWriter, Target};
+use crate::proxy::Shared;
+use crate::runtime::compile::{compile, tls};
+use crate::runtime::state::State;
+use crate::runtime::store::Store;
+use crate::{probe, resolve};
+
+/// How long what is in flight is looked at again while stopping.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long the access log may take to be written at the end.
+const LOG_FLUSH: Duration = Duration::from_secs(5);
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// Something could not be started; nothing is left running then.
+pub fn run(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
+    // First come, first served: Pingora would install its own.
+    let _ = rustls::crypto::CryptoProvider::install_default((*tls::provider()).clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(start(checked, exit_with_stdin))
+}
+
+async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let state = Arc::new(State::new(Clock::real()));
+    let snapshot = compile(checked, &state)?;
+    let threads = match checked.global.threads {
+        Threads::Auto => std::thread::available_parallelism().map_or(1, usize::from),
+        Threads::Count(count) => count,
+    };
+    let listeners = Listeners::bind(&snapshot, threads)?;
+    let admin = admin_listener(checked)?;
+    let socket = admin_socket(checked)?;
+    let log = access_log(checked)?;
+    let store = Arc::new(Store::new(snapshot));
+    let shared = Arc::new(Shared { store, state: state.clone(), log });
+
+    let (stop, stopped) = watch::channel(false);
+    let view = Arc::new(View::new(&shared.store, &state, listeners.addresses(), shared.log.clone()));
+    if let Some(listener) = admin {
+        info!("listening admin address={}", listener.local_addr()?);
+        spawn(admin::http::serve(listener, view.clone(), stopped.clone()));
+    }
+    if let Some(listener) = &socket {
+        spawn(admin::socket::serve(listener.take()?, view, stopped.clone()));
+    }
+
+    let ready = async {
+        resolve::first(&state).await;
+        probe::first_round(&shared.store.load(), &state).await;
+    };
+    tokio::select! {
+        () = ready => {}
+        _ = signals.next() => return Ok(()),
+    }
+    spawn(resolve::keep_fresh(state.clone()));
+    spawn(probe::run(shared.store.load(), state.clone()));
+    spawn(purge(shared.clone()));
+    let workers = workers::start(&shared, listeners, threads, &stopped)?;
+    state.ready.store(true, Ordering::Relaxed);
+    info!("ready");
+
+    let order = tokio::select! {
+        order = signals.next() => order,
+        () = stdin_closed(), if exit_with_stdin => Order::StopNow,
+    };
+    state.ready.store(false, Ordering::Relaxed);
+    let _ = stop.send(true);
+    if let Order::Stop = order {
+        drain(&shared, checked.global.shutdown_grace, &mut signals, &workers).await;
+    }
+    if let Some(log) = &shared.log {
+        log.flush_and_stop(LOG_FLUSH);
+    }
+    info!("stopped");
+    Ok(())
+}
+
+/// What an operator ordered.
+enum Order {
+    Stop,
+    StopNow,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Order {
+        tokio::select! {
+            _ = self.terminate.recv() => Order::Stop,
+            _ = self.interrupt.recv() => Order::StopNow,
+        }
+    }
+}
+
+/// Waits until nothing is in flight, the grace is over, or a second signal says not to wait.
+async fn drain(shared: &Shared, grace: Duration, signals: &mut Signals, workers: &workers::Workers) {
+    let open = shared.state.connections.open();
+    info!("stopping: no new connections; {open} open, up to {grace:?} for their requests to end");
+    let empty = async {
+        while !workers.closed() || shared.state.connections.open() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        () = empty => {}
+        () = tokio::time::sleep(grace) => {
+            warn!("shutdown_grace is over: {} connections are cut", shared.state.connections.open());
+        }
+        _ = signals.next() => {
+            warn!("told again to stop: {} connections are cut", shared.state.connections.open());
+        }
+    }
+}
+
+/// Lets tables shrink while nobody touches them.
+async fn purge(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = shared.state.clock.now();
+        for table in &shared.store.load().tables {
+            table.table.purge(now);
+        }
+        shared.state.limits.table().purge(now);
+    }
+}
+
+async fn stdin_closed() {
+    use tokio::io::AsyncReadExt;
+    let mut stdin = tokio::io::stdin();
+    let mut space = [0u8; 64];
+    while matches!(stdin.read(&mut space).await, Ok(n) if n > 0) {}
+}
+
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    tokio::runtime::Handle::current().spawn(task);
+}
+
+fn admin_listener(checked: &Checked) -> anyhow::Result<Option<tokio::net::TcpListener>> {
+    let Some(address) = checked.admin.listen else { return Ok(None) };
+    let open = || -> std::io::Result<tokio::net::TcpListener> {
+        let mut sockets = crate::listen::bind::bind(address, 1)?.open()?;
+        let socket = sockets.pop().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+        tokio::net::TcpListener::from_std(socket)
+    };
+    Ok(Some(open().with_context(|| format!("admin.listen: cannot listen on {address}"))?))
+}
+
+/// The socket for runtime commands; its file goes with it.
+struct AdminSocket {
+    listener: StdUnixListener,
+    path: std::path::PathBuf,
+}
+
+impl AdminSocket {
+    fn take(&self) -> anyhow::Result<UnixListener> {
+        Ok(UnixListener::from_std(self.listener.try_clone()?)?)
+    }
+}
+
+impl Drop for AdminSocket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn admin_socket(checked: &Checked) -> anyhow::Result<Option<AdminSocket>> {
+    let Some(path) = &checked.admin.socket else { return Ok(None) };
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("admin.socket: cannot make the directory {}", parent.display()))?;
+    }
+    Ok(Some(open_socket(path).with_context(|| format!("admin.socket: {}", path.display()))?))
+}
+
+fn open_socket(path: &Path) -> anyhow::Result<AdminSocket> {
+    if path.exists() {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            bail!("another tidegate answers there; stop it, or give this one another admin.socket");
+        }
+        std::fs::remove_file(path).context("a file is in the way")?;
+    }
+    let listener = StdUnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    Ok(AdminSocket { listener, path: path.to_owned() })
+}
+
+fn access_log(checked: &Checked) -> anyhow::Result<Option<LogWriter>> {
+    let target = match &checked.log.access.to {
+        AccessLogTarget::Off => return Ok(None),
+        AccessLogTarget::Stdout => Target::Stdout,
+        AccessLogTarget::File(path) => Target::File(path.clone()),
+    };
+    let writer = LogWriter::start(target).context("log.access: cannot open the access log")?;
+    Ok(Some(writer))
+}

@@ -1,0 +1,140 @@
+//! The worker threads. Each has its own runtime, its own socket for every bind and its own idle connections to the
+//! servers: they share nothing on the way of a request but the state.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::future::join_all;
+use log::info;
+use pingora::proxy::{HttpProxy, http_proxy};
+use pingora::server::ShutdownWatch;
+use pingora::server::configuration::ServerConf;
+
+use crate::app::listeners::Listeners;
+use crate::listen::accept::{Acceptor, Admission};
+use crate::listen::connection::{Service, Settings};
+use crate::proxy::{Edge, Shared, Worker};
+use crate::wire::HeadLimits;
+
+/// How often a thread closes connections to servers that were idle for too long.
+const PURGE: Duration = Duration::from_secs(5);
+
+pub struct Workers {
+    accepting: Arc<AtomicUsize>,
+}
+
+impl Workers {
+    /// Whether every listening socket is closed.
+    pub fn closed(&self) -> bool {
+        self.accepting.load(Ordering::Acquire) == 0
+    }
+}
+
+/// Opens the sockets and starts the threads.
+///
+/// # Errors
+/// Somebody took a port meanwhile, or the machine gives no thread.
+pub fn start(
+    shared: &Arc<Shared>,
+    listeners: Listeners,
+    threads: usize,
+    stop: &ShutdownWatch,
+) -> anyhow::Result<Workers> {
+    let addresses = listeners.addresses();
+    let mut sockets: Vec<Vec<TcpListener>> = (0..threads).map(|_| Vec::new()).collect();
+    for (frontend, bound) in listeners.bound {
+        let address = bound.address;
+        let open = bound.open().with_context(|| format!("frontend `{frontend}`: cannot listen on {address}"))?;
+        for (thread, socket) in sockets.iter_mut().zip(open) {
+            thread.push(socket);
+        }
+    }
+    let accepting = Arc::new(AtomicUsize::new(threads));
+    for (index, sockets) in sockets.into_iter().enumerate() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (shared, stop, accepting) = (shared.clone(), stop.clone(), accepting.clone());
+        std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || runtime.block_on(work(shared, sockets, stop, accepting)))
+            .context("cannot start a worker thread")?;
+    }
+    for (frontend, address) in addresses {
+        info!("listening frontend={frontend} address={address}");
+    }
+    Ok(Workers { accepting })
+}
+
+async fn work(
+    shared: Arc<Shared>,
+    sockets: Vec<TcpListener>,
+    stop: ShutdownWatch,
+    accepting: Arc<AtomicUsize>,
+) {
+    let worker = Arc::new(Worker::new(shared));
+    let acceptors = sockets.into_iter().enumerate().filter_map(|(bind, socket)| {
+        let listener = tokio::net::TcpListener::from_std(socket).ok()?;
+        Some(acceptor(&worker, bind, stop.clone()).run(listener))
+    });
+    let acceptors: Vec<_> = acceptors.collect();
+    let accept = async {
+        join_all(acceptors).await;
+        accepting.fetch_sub(1, Ordering::Release);
+    };
+    let purge = async {
+        loop {
+            tokio::time::sleep(PURGE).await;
+            worker.idle.purge(worker.now());
+        }
+    };
+    // Connections go on as long as the process does.
+    tokio::join!(accept, purge);
+}
+
+fn acceptor(worker: &Arc<Worker>, bind: usize, stop: ShutdownWatch) -> Acceptor<HttpProxy<Edge>> {
+    let snapshot = worker.snapshot();
+    let frontend = &snapshot.frontends[snapshot.binds[bind].frontend];
+    let state = &worker.shared.state;
+    let edge = Edge { worker: worker.clone(), bind };
+    let mut app = http_proxy(&Arc::new(ServerConf::default()), edge.clone());
+    app.server_options = Some(options(frontend.keep_alive));
+    let admission = {
+        let worker = worker.clone();
+        move || admission(&worker, bind)
+    };
+    let accepted = {
+        let (stats, worker) = (frontend.stats.clone(), worker.clone());
+        move || stats.connection(worker.now())
+    };
+    Acceptor {
+        service: Arc::new(Service { app: Arc::new(app), refusals: Arc::new(edge), stop }),
+        process: state.connections.clone(),
+        frontend: state.gate(&frontend.name),
+        admission: Box::new(admission),
+        accepted: Box::new(accepted),
+    }
+}
+
+fn options(idle: Duration) -> pingora::apps::HttpServerOptions {
+    let mut options = pingora::apps::HttpServerOptions::default();
+    options.h2_idle_timeout = Some(idle);
+    options
+}
+
+fn admission(worker: &Worker, bind: usize) -> Admission {
+    let snapshot = worker.snapshot();
+    let bind = &snapshot.binds[bind];
+    let frontend = &snapshot.frontends[bind.frontend];
+    Admission {
+        process: snapshot.max_connections,
+        frontend: frontend.max_connections,
+        settings: Settings {
+            tls: bind.tls.clone(),
+            request_head: frontend.request_head,
+            keep_alive: frontend.keep_alive,
+            limits: HeadLimits::default(),
+        },
+    }
+}

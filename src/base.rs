@@ -1,0 +1,5 @@
+//! Floor 0: what every other floor may use. Standard library only.
+
+pub mod clock;
+pub mod secret;
+pub mod units;

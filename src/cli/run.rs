@@ -1,0 +1,31 @@
+//! `tidegate run`: the load balancer in the foreground.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::app;
+use crate::cli::{BAD_CONFIG, check};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The configuration file.
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Stop when standard input is closed: a parent that dies takes this process with it.
+    #[arg(long, hide = true)]
+    pub exit_with_stdin: bool,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let Some(checked) = check::load(&arguments.config) else { return Ok(ExitCode::from(BAD_CONFIG)) };
+    env_logger::Builder::new()
+        // Pingora logs for its own upstream phases, which never run here; what matters of it is an error.
+        .filter_level(checked.log.level.min(log::LevelFilter::Warn))
+        .filter_module("tidegate", checked.log.level)
+        .parse_default_env()
+        .init();
+    app::run(&checked, arguments.exit_with_stdin)?;
+    Ok(ExitCode::SUCCESS)
+}

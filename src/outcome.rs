@@ -1,0 +1,269 @@
+//! How a request ended. One value per request: its status, the error a client reads, the termination state in the
+//! log and the side that is to blame all follow from it, by exhaustive matches, so that they cannot disagree.
+
+/// What a server did to an attempt before its answer was committed to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection, or nothing of the request was sent.
+    Connect,
+    /// No connection within `timeouts.connect`.
+    ConnectTimeout,
+    /// Closed or reset before the first byte of an answer.
+    Empty,
+    /// No response head within `timeouts.first_byte`, or the server stopped taking the request.
+    FirstByte,
+    /// The answer is not HTTP, or ended inside its head.
+    Broken,
+    /// An answer that the backend's `retry.when` names.
+    Status(u16),
+}
+
+/// Which limit of a plan was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    Requests,
+    Concurrent,
+}
+
+/// The end of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A server's answer was delivered whole.
+    Completed,
+    /// A protocol upgrade was carried to its end.
+    Tunnelled,
+    /// `return` or `monitor`, with this status.
+    Returned(u16),
+    Redirected(u16),
+    /// A `deny` rule, with this status.
+    Denied(u16),
+    /// Malformed or ambiguous; the reason is a label of `tidegate_denied_total`.
+    BadRequest { status: u16, reason: &'static str },
+    /// Missing or unknown client key.
+    Unauthorized,
+    Limited(Limit),
+    BodyTooLarge,
+    /// The client was silent in the middle of its request.
+    RequestTimeout,
+    /// The client left, or broke its request, before it was answered.
+    ClientLeft,
+    /// The client left while it was being answered, or took nothing more of the answer.
+    ClientLeftInAnswer,
+    /// Nothing routes this request, or no server of the backend is usable.
+    NoServer,
+    /// The queue is full, or the wait in it was too long.
+    Overloaded,
+    /// Every attempt failed; this is how the last one did.
+    Failed(Failure),
+    /// The server cut its answer short.
+    AnswerCut,
+    /// The server fell silent inside its answer.
+    AnswerSilent,
+    /// `timeouts.total` ran out before the answer began.
+    TotalTimeout,
+    /// `timeouts.total` ran out inside the answer.
+    TotalTimeoutInAnswer,
+    /// Stopped by us with the request unfinished.
+    Stopped,
+    /// A fault of tidegate's own.
+    Internal,
+}
+
+/// What a client reads in `{"error": {...}}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientError {
+    pub status: u16,
+    pub code: &'static str,
+    pub kind: &'static str,
+    pub message: &'static str,
+}
+
+impl Outcome {
+    /// The answer that we make ourselves; `None` where a server's own answer, or none at all, is what the client has.
+    pub fn error(self) -> Option<ClientError> {
+        let error = |status, code, kind, message| Some(ClientError { status, code, kind, message });
+        match self {
+            Outcome::Completed | Outcome::Tunnelled | Outcome::Returned(_) | Outcome::Redirected(_) => None,
+            Outcome::ClientLeft | Outcome::ClientLeftInAnswer | Outcome::Stopped => None,
+            Outcome::Denied(status) => Some(denied(status)),
+            Outcome::BadRequest { status, reason: _ } => match status {
+                405 => error(405, "method_not_allowed", INVALID, "This method is not allowed here."),
+                411 => error(411, "length_required", INVALID, "The request needs a Content-Length."),
+                414 => error(414, "uri_too_long", INVALID, "The request target is too long."),
+                417 => error(417, "expectation_failed", INVALID, "The expectation cannot be met."),
+                431 => error(431, "header_fields_too_large", INVALID, "The request head is too large."),
+                _ => error(400, "bad_request", INVALID, "The request is malformed or ambiguous."),
+            },
+            Outcome::Unauthorized => error(
+                401,
+                "invalid_api_key",
+                "invalid_request_error",
+                "The API key is missing or not known. Send it as `Authorization: Bearer KEY`.",
+            ),
+            Outcome::Limited(Limit::Requests) => error(
+                429,
+                "rate_limit_exceeded",
+                "requests",
+                "Too many requests in the last minute. Wait as long as `retry-after` says.",
+            ),
+            Outcome::Limited(Limit::Concurrent) => error(
+                429,
+                "rate_limit_exceeded",
+                "requests",
+                "Too many requests at the same time. Wait for one of them to end.",
+            ),
+            Outcome::BodyTooLarge => {
+                error(413, "request_too_large", INVALID, "The request body is larger than is allowed here.")
+            }
+            Outcome::RequestTimeout => {
+                error(408, "request_timeout", INVALID, "The request did not arrive in time.")
+            }
+            Outcome::NoServer => {
+                error(503, "no_server_available", SERVER, "No server can take this request now.")
+            }
+            Outcome::Overloaded => {
+                error(503, "overloaded", SERVER, "All servers are busy. Try again in a moment.")
+            }
+            Outcome::Failed(failure) => match failure {
+                Failure::Connect => {
+                    error(503, "no_server_available", SERVER, "No server could be reached.")
+                }
+                Failure::ConnectTimeout | Failure::FirstByte => {
+                    error(504, "upstream_timeout", SERVER, "The server did not answer in time.")
+                }
+                Failure::Empty | Failure::Broken => {
+                    error(502, "upstream_error", SERVER, "The server did not give a valid answer.")
+                }
+                // A status to retry on is passed on as it is when no attempt is left.
+                Failure::Status(_) => None,
+            },
+            Outcome::AnswerCut => {
+                error(502, "upstream_error", SERVER, "The server broke off in the middle of its answer.")
+            }
+            Outcome::AnswerSilent => {
+                error(504, "upstream_timeout", SERVER, "The server fell silent in the middle of its answer.")
+            }
+            Outcome::TotalTimeout | Outcome::TotalTimeoutInAnswer => {
+                error(504, "upstream_timeout", SERVER, "The request took longer than is allowed here.")
+            }
+            Outcome::Internal => error(500, "internal_error", SERVER, "An error inside the load balancer."),
+        }
+    }
+
+    /// The four letters of HAProxy's `%tsc` (configuration manual 8.5; no cookies here, so the last two are `--`).
+    pub fn termination(self) -> &'static str {
+        match self {
+            Outcome::Completed | Outcome::Tunnelled => "----",
+            Outcome::Returned(_) | Outcome::Redirected(_) => "LR--",
+            Outcome::Denied(_) | Outcome::BadRequest { .. } | Outcome::Unauthorized => "PR--",
+            Outcome::Limited(_) | Outcome::BodyTooLarge => "PR--",
+            Outcome::RequestTimeout => "cR--",
+            Outcome::ClientLeft => "CH--",
+            Outcome::ClientLeftInAnswer => "CD--",
+            Outcome::NoServer => "SC--",
+            Outcome::Overloaded => "sQ--",
+            Outcome::Failed(failure) => match failure {
+                Failure::Connect => "SC--",
+                Failure::ConnectTimeout => "sC--",
+                Failure::Empty => "SH--",
+                Failure::FirstByte => "sH--",
+                Failure::Broken => "PH--",
+                Failure::Status(_) => "----",
+            },
+            Outcome::AnswerCut => "SD--",
+            Outcome::AnswerSilent => "sD--",
+            Outcome::TotalTimeout => "sH--",
+            Outcome::TotalTimeoutInAnswer => "sD--",
+            Outcome::Stopped => "KD--",
+            Outcome::Internal => "IH--",
+        }
+    }
+
+    /// The label of `tidegate_denied_total{reason}`, for what was refused before it reached a server.
+    pub fn denied_reason(self) -> Option<&'static str> {
+        match self {
+            Outcome::Denied(_) => Some("deny_rule"),
+            Outcome::BadRequest { reason, .. } => Some(reason),
+            Outcome::Unauthorized => Some("unauthorized"),
+            Outcome::Limited(Limit::Requests) => Some("plan_requests"),
+            Outcome::Limited(Limit::Concurrent) => Some("plan_concurrent"),
+            Outcome::BodyTooLarge => Some("body_too_large"),
+            Outcome::RequestTimeout => Some("request_timeout"),
+            Outcome::Overloaded => Some("overloaded"),
+            _ => None,
+        }
+    }
+
+    /// Whether HAProxy would raise `http_err` for it whatever the status: bad or cut requests, denies, failed auth.
+    pub fn client_fault(self) -> bool {
+        match self {
+            Outcome::Denied(_)
+            | Outcome::BadRequest { .. }
+            | Outcome::Unauthorized
+            | Outcome::Limited(_)
+            | Outcome::BodyTooLarge
+            | Outcome::RequestTimeout
+            | Outcome::ClientLeft => true,
+            Outcome::Completed
+            | Outcome::Tunnelled
+            | Outcome::Returned(_)
+            | Outcome::Redirected(_)
+            | Outcome::ClientLeftInAnswer
+            | Outcome::NoServer
+            | Outcome::Overloaded
+            | Outcome::Failed(_)
+            | Outcome::AnswerCut
+            | Outcome::AnswerSilent
+            | Outcome::TotalTimeout
+            | Outcome::TotalTimeoutInAnswer
+            | Outcome::Stopped
+            | Outcome::Internal => false,
+        }
+    }
+}
+
+const INVALID: &str = "invalid_request_error";
+const SERVER: &str = "server_error";
+
+fn denied(status: u16) -> ClientError {
+    let (code, kind, message) = match status {
+        401 => ("invalid_api_key", INVALID, "The API key is missing or not known."),
+        403 => ("forbidden", INVALID, "This request is not allowed here."),
+        404 => ("not_found", INVALID, "There is nothing here."),
+        429 => (
+            "rate_limit_exceeded",
+            "requests",
+            "Too many requests. Wait as long as `retry-after` says, or send fewer.",
+        ),
+        400..=499 => ("bad_request", INVALID, "This request is refused here."),
+        503 => ("overloaded", SERVER, "The service refuses this request for now."),
+        _ => ("server_error", SERVER, "The service refuses this request."),
+    };
+    ClientError { status, code, kind, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_and_codes_are_those_of_the_contract() {
+        let of = |o: Outcome| o.error().map(|e| (e.status, e.code));
+        assert_eq!(of(Outcome::Unauthorized), Some((401, "invalid_api_key")));
+        assert_eq!(of(Outcome::Denied(403)), Some((403, "forbidden")));
+        assert_eq!(of(Outcome::Denied(429)), Some((429, "rate_limit_exceeded")));
+        assert_eq!(of(Outcome::Failed(Failure::Broken)), Some((502, "upstream_error")));
+        assert_eq!(of(Outcome::NoServer), Some((503, "no_server_available")));
+        assert_eq!(of(Outcome::Overloaded), Some((503, "overloaded")));
+        assert_eq!(of(Outcome::Failed(Failure::FirstByte)), Some((504, "upstream_timeout")));
+        assert_eq!(of(Outcome::Completed), None);
+    }
+
+    #[test]
+    fn termination_follows_haproxy() {
+        assert_eq!(Outcome::Failed(Failure::Connect).termination(), "SC--");
+        assert_eq!(Outcome::Failed(Failure::FirstByte).termination(), "sH--");
+        assert_eq!(Outcome::BadRequest { status: 400, reason: "bare_lf" }.termination(), "PR--");
+        assert_eq!(Outcome::Redirected(301).termination(), "LR--");
+    }
+}

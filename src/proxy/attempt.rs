@@ -1,0 +1,301 @@
+//! One attempt: a connection to the chosen server, the request out, the head of the answer in. The body read so far is
+//! kept until an answer is committed to the client, so that any request can be sent again, whatever its size.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONNECTION, EXPECT, UPGRADE};
+use log::warn;
+use pingora::ErrorType;
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v1::client::HttpSession;
+
+use crate::base::clock;
+use crate::outcome::{Failure, Outcome};
+use crate::proxy::context::Context;
+use crate::proxy::hold;
+use crate::proxy::upstream_request::{self, Framing};
+use crate::upstream::connect::{ConnectError, connect};
+
+/// The request body: what came of it, and how it goes on.
+pub struct Body {
+    pub framing: Framing,
+    /// Everything read so far, to be sent again.
+    kept: Vec<Bytes>,
+    received: u64,
+    /// Bytes; more is 413.
+    limit: u64,
+    expects_continue: bool,
+}
+
+impl Body {
+    pub fn new(session: &mut ServerSession, limit: u64) -> Body {
+        let no_body = session.is_body_empty();
+        let head = session.req_header();
+        Body {
+            framing: Framing::of(head, no_body),
+            kept: Vec::new(),
+            received: 0,
+            limit,
+            expects_continue: !no_body && !session.is_http2() && head.headers.contains_key(EXPECT),
+        }
+    }
+
+    /// Nothing is sent again from here on.
+    pub fn forget(&mut self) {
+        self.kept = Vec::new();
+    }
+
+    /// Counts a part; `Err` when the whole is too large.
+    pub fn count(&mut self, part: &Bytes) -> Result<(), Outcome> {
+        self.received += part.len() as u64;
+        if self.received > self.limit { Err(Outcome::BodyTooLarge) } else { Ok(()) }
+    }
+}
+
+/// A server that answers.
+pub struct Answer {
+    pub server: HttpSession,
+    /// The whole request had come from the client when the answer began.
+    pub sent: bool,
+    /// The server takes no more of the request.
+    pub stopped: bool,
+}
+
+pub enum Attempt {
+    Answered(Box<Answer>),
+    Failed(Failure),
+    /// It is over, with the client or with the time.
+    Over(Outcome),
+}
+
+/// Sends the request to the server in the context. `again`: it may be sent twice, so an idle connection may be used;
+/// one that the server was just closing is replaced by a new one without counting as an attempt.
+pub async fn run(
+    context: &mut Context,
+    session: &mut ServerSession,
+    body: &mut Body,
+    again: bool,
+) -> pingora::Result<Attempt> {
+    let Some(target) = context.server().map(|server| server.target.clone()) else {
+        return Ok(Attempt::Over(Outcome::Internal));
+    };
+    if again && let Some(stream) = context.worker.idle.take(target.id, context.now()) {
+        context.times.connected = Some(Duration::ZERO);
+        if let Some(server) = context.server() {
+            server.stats.traffic.reuses.one();
+        }
+        match send(context, session, body, stream).await? {
+            Attempt::Failed(Failure::Empty) => {}
+            attempt => return Ok(attempt),
+        }
+    }
+    let begun = clock::instant();
+    let timeout = context.backend().map_or(Duration::ZERO, |backend| backend.connect).min(context.time_left());
+    let connection = match unless_client_leaves(session, connect(&target, timeout)).await {
+        Ok(connection) => connection,
+        Err(outcome) => return Ok(Attempt::Over(outcome)),
+    };
+    match connection {
+        Ok(stream) => {
+            context.times.connected = Some(begun.elapsed());
+            if let Some(server) = context.server() {
+                server.stats.traffic.connects.one();
+            }
+            send(context, session, body, stream).await
+        }
+        Err(_) if context.time_left().is_zero() => Ok(Attempt::Over(Outcome::TotalTimeout)),
+        Err(e) => {
+            if target.may_warn(context.now()) {
+                let backend = context.backend().map_or("", |backend| &backend.name);
+                warn!("server {backend}/{}: {e}", target.name);
+            }
+            Ok(Attempt::Failed(match e {
+                ConnectError::Timeout(_) => Failure::ConnectTimeout,
+                _ => Failure::Connect,
+            }))
+        }
+    }
+}
+
+/// Waits for `future`, unless a client that has sent everything leaves.
+async fn unless_client_leaves<T>(
+    session: &mut ServerSession,
+    future: impl Future<Output = T>,
+) -> Result<T, Outcome> {
+    if !session.is_body_done() {
+        return Ok(future.await);
+    }
+    hold(session, true);
+    tokio::select! {
+        biased;
+        done = future => Ok(done),
+        _ = session.read_body_or_idle(true) => Err(Outcome::ClientLeft),
+    }
+}
+
+enum Event {
+    Head(pingora::Result<usize>),
+    Client(pingora::Result<Option<Bytes>>),
+    Late,
+}
+
+async fn send(
+    context: &mut Context,
+    session: &mut ServerSession,
+    body: &mut Body,
+    stream: Stream,
+) -> pingora::Result<Attempt> {
+    let (Some(backend), Some(server)) = (context.backend(), context.server()) else {
+        return Ok(Attempt::Over(Outcome::Internal));
+    };
+    let first_byte = backend.first_byte;
+    let mut to = HttpSession::new(stream);
+    to.write_timeout = Some(backend.server);
+    let head = upstream_request::build(context, session.req_header(), server, body.framing)?;
+    if to.write_request_header(head).await.is_err() {
+        return Ok(Attempt::Failed(Failure::Empty));
+    }
+    let mut sending = Sending { to, stopped: false, done_at: None };
+    for part in &body.kept {
+        sending.part(part).await;
+    }
+    if session.is_body_done() {
+        sending.finish().await;
+        hold(session, true);
+    } else if body.expects_continue {
+        body.expects_continue = false;
+        session.write_continue_response().await?;
+    }
+    loop {
+        let left = context.time_left();
+        let wait = match sending.done_at {
+            Some(at) => first_byte.saturating_sub(at.elapsed()).min(left),
+            None => left,
+        };
+        let client_done = sending.done_at.is_some();
+        let client = client_event(session, sending.stopped, context.frontend().client);
+        let event = async {
+            tokio::select! {
+                biased;
+                head = sending.to.read_response() => Event::Head(head),
+                part = client => Event::Client(part),
+            }
+        };
+        let event = match pingora_timeout::timeout(wait, event).await {
+            Ok(event) => event,
+            Err(_) => Event::Late,
+        };
+        match event {
+            Event::Head(Ok(_)) => {
+                let Some(head) = sending.to.resp_header() else { continue };
+                match head.status {
+                    StatusCode::SWITCHING_PROTOCOLS if !sending.to.was_upgraded() => {
+                        return Ok(Attempt::Failed(Failure::Broken));
+                    }
+                    StatusCode::SWITCHING_PROTOCOLS => {}
+                    // Ours to answer, and `Expect` did not go to the server.
+                    StatusCode::CONTINUE => continue,
+                    status if status.is_informational() => {
+                        let mut head = head.clone();
+                        head.remove_header(&CONNECTION);
+                        head.remove_header(&UPGRADE);
+                        session.write_response_header(Box::new(head)).await?;
+                        continue;
+                    }
+                    _ => {}
+                }
+                context.times.first_byte = Some(context.times.begun.elapsed());
+                context.times.server_first_byte = sending.done_at.map(|at: Instant| at.elapsed());
+                let Sending { to: server, stopped, .. } = sending;
+                return Ok(Attempt::Answered(Box::new(Answer { server, sent: client_done, stopped })));
+            }
+            Event::Head(Err(e)) => {
+                return Ok(Attempt::Failed(match e.etype() {
+                    ErrorType::InvalidHTTPHeader => Failure::Broken,
+                    _ => Failure::Empty,
+                }));
+            }
+            Event::Client(Ok(part)) => {
+                if let Some(part) = part.filter(|part| !part.is_empty()) {
+                    if let Err(outcome) = body.count(&part) {
+                        return Ok(Attempt::Over(outcome));
+                    }
+                    sending.part(&part).await;
+                    body.kept.push(part);
+                }
+                if session.is_body_done() {
+                    sending.finish().await;
+                    hold(session, true);
+                }
+            }
+            Event::Client(Err(e)) => return Ok(Attempt::Over(client_error(&e, client_done))),
+            Event::Late if context.time_left().is_zero() => {
+                return Ok(Attempt::Over(Outcome::TotalTimeout));
+            }
+            Event::Late => return Ok(Attempt::Failed(Failure::FirstByte)),
+        }
+    }
+}
+
+/// The way of the request out.
+struct Sending {
+    to: HttpSession,
+    /// The server takes no more: what it says to that is read.
+    stopped: bool,
+    /// When the last of it was written.
+    done_at: Option<Instant>,
+}
+
+impl Sending {
+    async fn part(&mut self, part: &Bytes) {
+        if !self.stopped && self.to.write_body(part).await.is_err() {
+            self.stop();
+        }
+    }
+
+    async fn finish(&mut self) {
+        if self.done_at.is_none() {
+            self.done_at = Some(clock::instant());
+            if !self.stopped && self.to.finish_body().await.is_err() {
+                self.stop();
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stopped = true;
+        self.done_at.get_or_insert_with(clock::instant);
+    }
+}
+
+/// The next part of the request body; after it, an error when the client leaves. While the server takes no more, what
+/// an HTTP/1 client still sends is left alone.
+pub async fn client_event(
+    session: &mut ServerSession,
+    stopped: bool,
+    silence: Duration,
+) -> pingora::Result<Option<Bytes>> {
+    if session.is_body_done() {
+        return session.read_body_or_idle(true).await;
+    }
+    if stopped {
+        return std::future::pending().await;
+    }
+    match pingora_timeout::timeout(silence, session.read_body_or_idle(false)).await {
+        Ok(part) => part,
+        Err(_) => pingora::Error::e_explain(ErrorType::ReadTimedout, "the client is silent"),
+    }
+}
+
+/// What an error of the client's side means. `done`: its request had come whole.
+pub fn client_error(error: &pingora::Error, done: bool) -> Outcome {
+    match error.etype() {
+        _ if done => Outcome::ClientLeft,
+        ErrorType::ReadTimedout => Outcome::RequestTimeout,
+        ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::H2Error => Outcome::ClientLeft,
+        _ => Outcome::BadRequest { status: 400, reason: "bad_body" },
+    }
+}

@@ -1,0 +1,232 @@
+//! The answer on its way to the client: its head made ours, its body as it comes, and never a clean end for what was
+//! not whole.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, StatusCode, Version};
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+
+use crate::ai;
+use crate::outcome::Outcome;
+use crate::proxy::attempt::{Answer, Body, client_event};
+use crate::proxy::context::Context;
+use crate::proxy::{reply, tunnel};
+use crate::rewrite::header::hop_by_hop;
+use crate::rewrite::request_id;
+
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
+const DONE: &[u8] = b"data: [DONE]";
+
+/// Sends the answer. From here on the client has seen something, and no other server can help.
+///
+/// # Errors
+/// The head could not be written: the client is gone.
+pub async fn run(
+    context: &mut Context,
+    session: &mut ServerSession,
+    body: &mut Body,
+    mut answer: Answer,
+) -> pingora::Result<Outcome> {
+    body.forget();
+    let head = head(context, session, &answer)?;
+    context.status = Some(head.status.as_u16());
+    let upgraded = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    let stream = head.headers.get(CONTENT_TYPE).is_some_and(is_event_stream);
+    context.streamed = stream;
+    session.set_write_timeout(Some(context.frontend().client));
+    if session.write_response_header(Box::new(head)).await.is_err() {
+        return Ok(Outcome::ClientLeftInAnswer);
+    }
+    if upgraded {
+        return Ok(tunnel::run(context, session, answer.server).await);
+    }
+    let mut tail = Tail::new(session, &answer, stream);
+    let outcome = pump(context, session, body, &mut answer, &mut tail).await;
+    match outcome {
+        Outcome::Completed => {
+            if session.finish_body().await.is_err() {
+                return Ok(Outcome::ClientLeftInAnswer);
+            }
+            keep(context, answer).await;
+            if !session.is_body_done() && !session.is_http2() {
+                reply::linger(session).await;
+            }
+        }
+        Outcome::AnswerCut | Outcome::AnswerSilent | Outcome::TotalTimeoutInAnswer if stream => {
+            error_event(session, outcome, &tail).await;
+        }
+        _ => {}
+    }
+    Ok(outcome)
+}
+
+fn is_event_stream(content_type: &HeaderValue) -> bool {
+    content_type.as_bytes().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+/// The head that the client gets.
+fn head(context: &Context, session: &ServerSession, answer: &Answer) -> pingora::Result<ResponseHeader> {
+    let Some(theirs) = answer.server.resp_header() else {
+        return pingora::Error::e_explain(pingora::ErrorType::InternalError, "no head of an answer");
+    };
+    let mut head = ResponseHeader::build_no_case(theirs.status, Some(theirs.headers.len() + 6))?;
+    if let Some(reason) = theirs.get_reason_phrase() {
+        head.set_reason_phrase(Some(reason))?;
+    }
+    let upgraded = theirs.status == StatusCode::SWITCHING_PROTOCOLS;
+    let ends_here = hop_by_hop(&theirs.headers);
+    for (name, value) in &theirs.headers {
+        if *name == request_id::NAME {
+            head.append_header(UPSTREAM_REQUEST_ID, value)?;
+        } else if *name == CONTENT_LENGTH {
+            head.insert_header(name, value)?;
+        } else if (!ends_here.is_empty() && !upgraded && ends_here.names().any(|ends| ends == name))
+            || name.as_str().starts_with("x-ratelimit-")
+        {
+            // The server's own limits are between it and us.
+        } else {
+            head.append_header(name, value)?;
+        }
+    }
+    reply::own_fields(context, &mut head)?;
+    let request = session.req_header();
+    let bodiless = upgraded
+        || request.method == Method::HEAD
+        || matches!(theirs.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if !bodiless && request.version == Version::HTTP_11 && !head.headers.contains_key(CONTENT_LENGTH) {
+        head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+    }
+    Ok(head)
+}
+
+/// Moves the body until it ends, one way or another.
+async fn pump(
+    context: &mut Context,
+    session: &mut ServerSession,
+    body: &mut Body,
+    answer: &mut Answer,
+    tail: &mut Tail,
+) -> Outcome {
+    let silence = context.backend().map_or(Duration::ZERO, |backend| backend.server);
+    let client_silence = context.frontend().client;
+    let server = &mut answer.server;
+    loop {
+        if server.is_body_done() {
+            return tail.verdict();
+        }
+        let wait = silence.min(context.time_left());
+        let stopped = answer.stopped;
+        let event = async {
+            tokio::select! {
+                biased;
+                part = server.read_body_ref() => Ok(part),
+                part = client_event(session, stopped, client_silence) => Err(part),
+            }
+        };
+        let written = match pingora_timeout::timeout(wait, event).await {
+            Ok(Ok(Ok(Some(part)))) => {
+                tail.remember(part);
+                if part.is_empty() {
+                    Ok(())
+                } else if let ServerSession::H1(http1) = session {
+                    http1.write_body(part).await.map(drop)
+                } else {
+                    let part = Bytes::copy_from_slice(part);
+                    let end = server.is_body_done() && tail.whole();
+                    session.write_response_body(part, end).await
+                }
+            }
+            Ok(Ok(Ok(None))) => return tail.verdict(),
+            Ok(Ok(Err(_))) => return Outcome::AnswerCut,
+            Ok(Err(Ok(part))) => {
+                // The server answered while the client still sends: the rest goes on to it.
+                if let Some(part) = part {
+                    if let Err(outcome) = body.count(&part) {
+                        return outcome;
+                    }
+                    let _ = server.write_body(&part).await;
+                }
+                if session.is_body_done() {
+                    let _ = server.finish_body().await;
+                }
+                Ok(())
+            }
+            Ok(Err(Err(_))) => return Outcome::ClientLeftInAnswer,
+            Err(_) if context.time_left().is_zero() => return Outcome::TotalTimeoutInAnswer,
+            Err(_) => return Outcome::AnswerSilent,
+        };
+        if written.is_err() {
+            return Outcome::ClientLeftInAnswer;
+        }
+    }
+}
+
+/// Gives the connection to the next request, if it is clean.
+async fn keep(context: &Context, mut answer: Answer) {
+    answer.server.respect_keepalive();
+    if !answer.stopped && answer.sent && answer.server.will_keepalive()
+        && let Some(server) = context.server()
+        && let Some(stream) = answer.server.reuse().await
+    {
+        context.worker.idle.put(server.target.id, stream, context.now());
+    }
+}
+
+/// The end of a stream so far. A stream whose length only the closing of the connection tells looks whole when it was
+/// cut; where the API has a last event, its absence tells.
+struct Tail {
+    last: Vec<u8>,
+    stream: bool,
+    wants_done: bool,
+}
+
+impl Tail {
+    fn new(session: &ServerSession, answer: &Answer, stream: bool) -> Tail {
+        let by_close = answer.server.resp_header().is_some_and(|head| {
+            !head.headers.contains_key(CONTENT_LENGTH) && !head.headers.contains_key(TRANSFER_ENCODING)
+        });
+        let wants_done = stream && by_close && ai::path::ends_with_done(session.req_header().uri.path());
+        Tail { last: Vec::new(), stream, wants_done }
+    }
+
+    fn remember(&mut self, part: &[u8]) {
+        if !self.stream {
+            return;
+        }
+        let keep = DONE.len() + 4;
+        self.last.extend_from_slice(&part[part.len().saturating_sub(keep)..]);
+        let excess = self.last.len().saturating_sub(keep);
+        self.last.drain(..excess);
+    }
+
+    fn whole(&self) -> bool {
+        !self.wants_done || self.last.trim_ascii_end().ends_with(DONE)
+    }
+
+    fn verdict(&self) -> Outcome {
+        if self.whole() { Outcome::Completed } else { Outcome::AnswerCut }
+    }
+
+    /// Whether the last event was sent whole.
+    fn between_events(&self) -> bool {
+        self.last.is_empty() || self.last.ends_with(b"\n\n") || self.last.ends_with(b"\r\n\r\n")
+    }
+}
+
+/// Tells the client of an event stream that there will be no more, in the way its SDK reads. The transfer itself is
+/// broken off after it.
+async fn error_event(session: &mut ServerSession, outcome: Outcome, tail: &Tail) {
+    let Some(error) = outcome.error() else { return };
+    let body = reply::error_body(session.req_header().uri.path(), error);
+    let mut event = Vec::with_capacity(body.len() + 16);
+    if !tail.between_events() {
+        event.extend_from_slice(b"\n\n");
+    }
+    event.extend_from_slice(b"data: ");
+    event.extend_from_slice(&body);
+    event.extend_from_slice(b"\n\n");
+    let _ = session.write_response_body(event.into(), false).await;
+}

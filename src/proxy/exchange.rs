@@ -1,0 +1,183 @@
+//! The loop over attempts: choose a server, try it, and when it fails before the client has seen anything, try another.
+
+use std::time::Duration;
+
+use http::Method;
+use pingora::protocols::http::ServerSession;
+
+use crate::ai;
+use crate::base::clock;
+use crate::outcome::{Failure, Outcome};
+use crate::pool::retry::{self, Tried};
+use crate::pool::{Pick, Pool, Slot};
+use crate::proxy::attempt::{self, Answer, Attempt, Body};
+use crate::proxy::context::Context;
+use crate::proxy::{deliver, reply};
+use crate::runtime::snapshot::Backend;
+
+/// Serves the request from the backend in the context. `max_body` is in bytes.
+pub async fn run(
+    context: &mut Context,
+    session: &mut ServerSession,
+    max_body: u64,
+) -> pingora::Result<Outcome> {
+    let snapshot = context.snapshot.clone();
+    let Some(backend) = context.backend.map(|index| &snapshot.backends[index]) else {
+        return Ok(Outcome::NoServer);
+    };
+    backend.budget.request(context.now());
+    context.backend_session = Some(backend.stats.traffic.session(context.now()));
+    let mut body = Body::new(session, max_body);
+    let safe = may_be_sent_twice(session);
+    let mut tried = Tried::default();
+    loop {
+        let slot = match choose(context, session, &backend.pool, &tried, backend.queue).await {
+            Ok(slot) => slot,
+            Err(outcome) => return Ok(outcome),
+        };
+        let index = slot.index();
+        context.server = Some(index);
+        context.attempts += 1;
+        context.slot = Some(slot);
+        let traffic = &backend.servers[index].stats.traffic;
+        traffic.chosen.one();
+        backend.stats.traffic.chosen.one();
+        context.server_session = Some(traffic.session(context.now()));
+        let failure = match attempt::run(context, session, &mut body, safe).await? {
+            Attempt::Over(outcome) => return Ok(outcome),
+            Attempt::Answered(answer) => {
+                let failure = Failure::Status(status_of(&answer));
+                if !may_retry(context, backend, failure, safe) {
+                    return deliver::run(context, session, &mut body, *answer).await;
+                }
+                failure
+            }
+            Attempt::Failed(failure) => {
+                for traffic in [traffic, &backend.stats.traffic] {
+                    match failure {
+                        Failure::Connect | Failure::ConnectTimeout => traffic.connect_errors.one(),
+                        _ => traffic.response_errors.one(),
+                    }
+                }
+                if !may_retry(context, backend, failure, safe) {
+                    return Ok(Outcome::Failed(failure));
+                }
+                failure
+            }
+        };
+        // The place is free while we wait.
+        context.slot = None;
+        tried.insert(index);
+        context.server_session = None;
+        for traffic in [traffic, &backend.stats.traffic] {
+            traffic.retries.one();
+            if backend.pool.has_other(&tried) {
+                traffic.redispatches.one();
+            }
+        }
+        if let Some(outcome) = back_off(context, session, backend, failure, &tried).await {
+            return Ok(outcome);
+        }
+    }
+}
+
+async fn choose(
+    context: &mut Context,
+    session: &mut ServerSession,
+    pool: &Pool,
+    tried: &Tried,
+    patience: Duration,
+) -> Result<Slot, Outcome> {
+    let begun = clock::instant();
+    let mut pick = pool.pick(tried);
+    let mut waiting_began = false;
+    loop {
+        let mut ticket = match pick {
+            Pick::Server(slot) => {
+                let waited = if waiting_began { begun.elapsed() } else { Duration::ZERO };
+                context.times.queued = Some(context.times.queued.unwrap_or_default() + waited);
+                return Ok(slot);
+            }
+            Pick::QueueFull => return Err(Outcome::Overloaded),
+            Pick::NoServer => return Err(Outcome::NoServer),
+            Pick::Wait(ticket) => ticket,
+        };
+        waiting_began = true;
+        let left = patience.saturating_sub(begun.elapsed()).min(context.time_left());
+        let waiting = async {
+            if !session.is_body_done() {
+                (&mut ticket).await;
+                return true;
+            }
+            crate::proxy::hold(session, true);
+            tokio::select! {
+                biased;
+                () = &mut ticket => true,
+                _ = session.read_body_or_idle(true) => false,
+            }
+        };
+        pick = match pingora_timeout::timeout(left, waiting).await {
+            Ok(true) => pool.resume(tried, ticket),
+            Ok(false) => return Err(Outcome::ClientLeft),
+            Err(_) => {
+                context.times.queued = Some(begun.elapsed());
+                return Err(Outcome::Overloaded);
+            }
+        };
+    }
+}
+
+/// Whether there may be one more attempt; takes it out of the backend's retry budget.
+fn may_retry(context: &Context, backend: &Backend, failure: Failure, safe: bool) -> bool {
+    let wanted = backend.retry.should_retry(context.attempts, retry_failure(failure), safe)
+        && !context.time_left().is_zero();
+    let afforded = wanted && backend.budget.take(backend.retry.budget, context.now());
+    if wanted && !afforded {
+        backend.stats.retries_refused.one();
+    }
+    afforded
+}
+
+fn retry_failure(failure: Failure) -> retry::Failure {
+    match failure {
+        Failure::Connect | Failure::ConnectTimeout => retry::Failure::Connect,
+        // An answer that is not HTTP tells us as little as none.
+        Failure::Empty | Failure::Broken => retry::Failure::EmptyResponse,
+        Failure::FirstByte => retry::Failure::Timeout,
+        Failure::Status(status) => retry::Failure::Status(status),
+    }
+}
+
+async fn back_off(
+    context: &mut Context,
+    session: &mut ServerSession,
+    backend: &Backend,
+    failure: Failure,
+    tried: &Tried,
+) -> Option<Outcome> {
+    let another = backend.pool.has_other(tried);
+    let random = context.worker.random();
+    let wait = backend.retry.backoff(context.attempts, retry_failure(failure), another, random);
+    if wait.is_zero() {
+        return None;
+    }
+    let left = context.time_left();
+    if wait >= left {
+        return Some(Outcome::TotalTimeout);
+    }
+    reply::wait(session, wait).await
+}
+
+fn status_of(answer: &Answer) -> u16 {
+    answer.server.get_status().map_or(0, |status| status.as_u16())
+}
+
+/// A completion has no side effect but its cost, and an idempotent method has the same effect twice (RFC 9110 9.2.2).
+fn may_be_sent_twice(session: &ServerSession) -> bool {
+    let head = session.req_header();
+    let idempotent = matches!(
+        head.method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+    );
+    idempotent || ai::path::is_call(head.uri.path())
+}

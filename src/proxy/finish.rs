@@ -1,0 +1,234 @@
+//! The end of a request: counted, logged, and what it held given back.
+
+use std::cell::RefCell;
+
+use http::{HeaderMap, Version};
+use pingora::protocols::http::ServerSession;
+
+use crate::config::checked::AccessLogFormat;
+use crate::observe::access_log::{InFlight, Record};
+use crate::observe::stats::Traffic;
+use crate::outcome::{ClientError, Outcome};
+use crate::proxy::context::Context;
+use crate::proxy::facts::authority;
+use crate::proxy::reply;
+
+/// Counts and logs a request that had a head.
+pub fn run(context: Context, session: &mut ServerSession, outcome: Outcome) {
+    let now = context.now();
+    let status = session.response_written().map(|head| head.status.as_u16()).or(context.status);
+    let fault = outcome.client_fault() || status.is_some_and(|status| (400..500).contains(&status));
+    for (_, tracked) in &context.tracked {
+        if fault {
+            tracked.error(now);
+        }
+        tracked.touch(now);
+    }
+    if let Some(permit) = &context.permit {
+        permit.touch(now);
+    }
+    if context.monitor {
+        return;
+    }
+    let sizes = Sizes::of(session);
+    count(&context, outcome, status, &sizes);
+    log(&context, outcome, status, &sizes, Some(session));
+}
+
+/// A request that never came to be: counts and logs it, and makes its answer.
+pub fn refused(context: Context, head: &[u8], outcome: Outcome) -> Vec<u8> {
+    let answer = match outcome.error() {
+        Some(error) => raw_answer(&context, error),
+        None => Vec::new(),
+    };
+    let status = outcome.error().map(|error| error.status);
+    let sizes = Sizes { bytes_in: head.len() as u64, bytes_out: answer.len() as u64 };
+    count(&context, outcome, status, &sizes);
+    log(&context, outcome, status, &sizes, None);
+    answer
+}
+
+fn raw_answer(context: &Context, error: ClientError) -> Vec<u8> {
+    let body = reply::error_body("", error);
+    let reason = http::StatusCode::from_u16(error.status).ok().and_then(|s| s.canonical_reason());
+    let mut answer = format!(
+        "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx-request-id: {}\r\n\
+         connection: close\r\n\r\n",
+        error.status,
+        reason.unwrap_or("Error"),
+        body.len(),
+        context.id.as_str(),
+    )
+    .into_bytes();
+    answer.extend_from_slice(&body);
+    answer
+}
+
+/// Bytes from and to the client. Heads are counted as HTTP/1 writes them, on HTTP/2 too.
+struct Sizes {
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl Sizes {
+    fn of(session: &ServerSession) -> Sizes {
+        let request = session.req_header();
+        let line = request.method.as_str().len() + request.raw_path().len() + 12;
+        let answer = session.response_written().map_or(0, |head| 17 + fields(&head.headers));
+        Sizes {
+            bytes_in: (line + fields(&request.headers) + session.body_bytes_read()) as u64,
+            bytes_out: (answer + session.body_bytes_sent()) as u64,
+        }
+    }
+}
+
+fn fields(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>() + 2
+}
+
+fn count(context: &Context, outcome: Outcome, status: Option<u16>, sizes: &Sizes) {
+    let frontend = context.frontend();
+    let stats = &frontend.stats;
+    stats.bytes_in.add(sizes.bytes_in);
+    stats.bytes_out.add(sizes.bytes_out);
+    let duration = context.times.begun.elapsed();
+    stats.duration.observe(duration);
+    if let Some(status) = status {
+        stats.answers.count(status);
+    }
+    if let Some(reason) = outcome.denied_reason() {
+        stats.denied.count(reason);
+    }
+    match outcome {
+        Outcome::Denied(_) | Outcome::Unauthorized | Outcome::Limited(_) => stats.denied_requests.one(),
+        Outcome::BadRequest { .. } | Outcome::BodyTooLarge | Outcome::RequestTimeout | Outcome::ClientLeft => {
+            stats.bad_requests.one();
+        }
+        Outcome::Returned(_) | Outcome::Redirected(_) => stats.answered_here.one(),
+        _ => {}
+    }
+    if let Some(time) = context.times.first_byte {
+        stats.first_byte.observe(time);
+    }
+    let cells = match (context.backend, context.server) {
+        (Some(backend), Some(server)) => frontend.answers.get(backend).and_then(|servers| servers.get(server)),
+        _ => None,
+    };
+    cells.unwrap_or(&frontend.local).count(status);
+    let Some(backend) = context.backend().filter(|_| context.attempts > 0 || context.queued()) else { return };
+    if context.queued() {
+        backend.stats.queued.one();
+    }
+    if outcome == Outcome::Overloaded {
+        backend.stats.queue_refusals.one();
+    }
+    traffic(&backend.stats.traffic, context, outcome, status, sizes);
+    if let Some(server) = context.server() {
+        traffic(&server.stats.traffic, context, outcome, status, sizes);
+    }
+}
+
+fn traffic(to: &Traffic, context: &Context, outcome: Outcome, status: Option<u16>, sizes: &Sizes) {
+    to.bytes_in.add(sizes.bytes_in);
+    to.bytes_out.add(sizes.bytes_out);
+    if let Some(status) = status {
+        to.answers.count(status);
+    }
+    match outcome {
+        Outcome::ClientLeft | Outcome::ClientLeftInAnswer => to.client_aborts.one(),
+        Outcome::AnswerCut | Outcome::AnswerSilent => {
+            to.server_aborts.one();
+            to.response_errors.one();
+        }
+        _ => {}
+    }
+    let times = &context.times;
+    if let Some(time) = times.queued {
+        to.queue_time.add(time);
+    }
+    if let Some(time) = times.connected {
+        to.connect_time.add(time);
+    }
+    if let Some(time) = times.server_first_byte {
+        to.response_time.add(time);
+    }
+    if let Some(time) = times.first_byte {
+        to.first_byte.observe(time);
+    }
+    let duration = times.begun.elapsed();
+    to.total_time.add(duration);
+    to.duration.observe(duration);
+}
+
+fn log(
+    context: &Context,
+    outcome: Outcome,
+    status: Option<u16>,
+    sizes: &Sizes,
+    session: Option<&ServerSession>,
+) {
+    let (Some(writer), Some(format)) = (&context.worker.shared.log, context.snapshot.access_log) else { return };
+    let head = session.map(ServerSession::req_header);
+    let times = &context.times;
+    let state = &context.worker.shared.state;
+    let client = context.identity.client();
+    let plan = client.and_then(|client| context.snapshot.plans.get(client.plan?));
+    let backend = context.backend().filter(|_| context.attempts > 0 || outcome.error().is_some_and(|e| e.status == 503));
+    let server = context.server();
+    let record = Record {
+        at: times.unix,
+        request_id: Some(context.id.as_str()),
+        client: Some(context.peer),
+        frontend: &context.frontend().name,
+        tls: context.tls.as_ref().map(|tls| &*tls.version),
+        backend: backend.map(|backend| &*backend.name),
+        server: server.map(|server| &*server.target.name),
+        method: head.map(|head| head.method.as_str()),
+        target: head.map(|head| head.raw_path()),
+        protocol: head.map(|head| protocol(head.version)),
+        host: head.map(|head| authority(head).as_bytes()),
+        status,
+        bytes_in: sizes.bytes_in,
+        bytes_out: sizes.bytes_out,
+        request_time: head.map(|_| std::time::Duration::ZERO),
+        queue_time: times.queued,
+        connect_time: times.connected,
+        response_time: times.server_first_byte,
+        first_byte_time: times.first_byte,
+        duration: times.begun.elapsed(),
+        attempts: context.attempts,
+        termination: outcome.termination(),
+        client_name: client.map(|client| &*client.name),
+        plan: plan.map(|plan| &*plan.name),
+        error_code: outcome.error().map(|error| error.code),
+        stream: context.streamed,
+        in_flight: InFlight {
+            process: state.connections.open() as u64,
+            frontend: context.frontend().stats.connections.current(),
+            backend: backend.map(|backend| backend.stats.traffic.sessions.current()),
+            server: server.map(|server| server.stats.traffic.sessions.current()),
+            queue: backend.map(|backend| backend.pool.queue().len() as u64),
+        },
+    };
+    LINE.with_borrow_mut(|line| {
+        line.clear();
+        match format {
+            AccessLogFormat::Json => record.write_json(line),
+            AccessLogFormat::HttpLog => record.write_httplog(line),
+        }
+        writer.write(line);
+    });
+}
+
+thread_local! {
+    /// The line being written, so that none needs a buffer of its own.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}

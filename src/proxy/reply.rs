@@ -1,0 +1,206 @@
+//! Answers of tidegate's own: errors in the shape that the client's SDK reads, redirects, fixed answers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderValue, Method};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
+use serde_json::json;
+
+use crate::limit::go_duration::GoDuration;
+use crate::outcome::{ClientError, Outcome};
+use crate::proxy::context::Context;
+use crate::proxy::facts::{authority, split_port};
+use crate::proxy::hold;
+use crate::rewrite::redirect::{self, Redirect, Requested, Scheme};
+use crate::rewrite::request_id;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// What a client is read on for after it was answered before it had sent everything, so that it sees the answer.
+const LINGER_BYTES: usize = 1024 * 1024;
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// `{"error": {...}}`, or Anthropic's shape on its paths.
+pub fn error_body(path: &str, error: ClientError) -> Bytes {
+    let body = if path.starts_with("/v1/messages") {
+        let kind = match error.status {
+            401 => "authentication_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            400..=499 => "invalid_request_error",
+            503 => "overloaded_error",
+            _ => "api_error",
+        };
+        json!({"type": "error", "error": {"type": kind, "message": error.message}})
+    } else {
+        json!({"error": {"message": error.message, "type": error.kind, "param": null, "code": error.code}})
+    };
+    body.to_string().into()
+}
+
+pub async fn error(
+    context: &mut Context,
+    session: &mut ServerSession,
+    error: ClientError,
+) -> pingora::Result<()> {
+    let body = error_body(session.req_header().uri.path(), error);
+    let mut head = ResponseHeader::build_no_case(error.status, Some(10))?;
+    head.insert_header(CONTENT_TYPE, JSON)?;
+    if error.status == 401 {
+        head.insert_header("www-authenticate", HeaderValue::from_static("Bearer"))?;
+    }
+    if error.status == 429 || error.status == 503 {
+        let wait = context.retry_after.unwrap_or(Duration::from_secs(1));
+        head.insert_header(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)))?;
+    }
+    send(context, session, head, body).await
+}
+
+/// Rounded up, at least 1: `Retry-After` knows no fractions (RFC 9110 10.2.3).
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).clamp(1, u128::from(u64::MAX)).try_into().unwrap_or(u64::MAX)
+}
+
+pub async fn redirect(
+    context: &mut Context,
+    session: &mut ServerSession,
+    status: u16,
+    to: &crate::runtime::snapshot::RedirectTo,
+) -> pingora::Result<Outcome> {
+    use crate::runtime::snapshot::RedirectTo;
+    let location = match to {
+        RedirectTo::Location(location) => location.clone(),
+        RedirectTo::Parts(parts) => {
+            match HeaderValue::try_from(location(context, session.req_header(), parts)) {
+                Ok(location) => location,
+                Err(_) => return Ok(Outcome::BadRequest { status: 400, reason: "bad_target" }),
+            }
+        }
+    };
+    let mut head = ResponseHeader::build_no_case(status, Some(8))?;
+    head.insert_header(LOCATION, location)?;
+    send(context, session, head, Bytes::new()).await?;
+    Ok(Outcome::Redirected(status))
+}
+
+fn location(context: &Context, head: &RequestHeader, to: &Redirect) -> String {
+    let (host, port) = split_port(authority(head));
+    let scheme = if context.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    let path_and_query = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    redirect::location(to, &Requested { scheme, host, port, path_and_query })
+}
+
+pub async fn fixed(
+    context: &mut Context,
+    session: &mut ServerSession,
+    status: u16,
+    content_type: &HeaderValue,
+    body: &Bytes,
+) -> pingora::Result<Outcome> {
+    let mut head = ResponseHeader::build_no_case(status, Some(8))?;
+    head.insert_header(CONTENT_TYPE, content_type.clone())?;
+    send(context, session, head, body.clone()).await?;
+    Ok(Outcome::Returned(status))
+}
+
+/// The monitor URI: alive, whatever the servers do. Never logged.
+pub async fn monitor(context: &mut Context, session: &mut ServerSession) -> pingora::Result<Outcome> {
+    context.monitor = true;
+    let text = HeaderValue::from_static("text/plain");
+    fixed(context, session, 200, &text, &Bytes::from_static(b"OK\n")).await
+}
+
+/// The fields that every answer to this request has, whoever made it.
+pub fn own_fields(context: &Context, head: &mut ResponseHeader) -> pingora::Result<()> {
+    head.insert_header(request_id::NAME, context.id.header().clone())?;
+    if let Some(requests) = context.figures.as_ref().and_then(|figures| figures.requests) {
+        head.insert_header("x-ratelimit-limit-requests", HeaderValue::from(requests.limit))?;
+        head.insert_header("x-ratelimit-remaining-requests", HeaderValue::from(requests.remaining))?;
+        let reset = GoDuration(requests.reset).to_string();
+        head.insert_header("x-ratelimit-reset-requests", HeaderValue::try_from(reset).unwrap_or(ZERO))?;
+    }
+    Ok(())
+}
+
+const ZERO: HeaderValue = HeaderValue::from_static("0s");
+
+async fn send(
+    context: &mut Context,
+    session: &mut ServerSession,
+    mut head: ResponseHeader,
+    body: Bytes,
+) -> pingora::Result<()> {
+    head.insert_header(CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+    own_fields(context, &mut head)?;
+    context.status = Some(head.status.as_u16());
+    let unread = !session.is_body_done();
+    let bodiless = body.is_empty() || session.req_header().method == Method::HEAD;
+    session.write_response_header(Box::new(head)).await?;
+    if bodiless {
+        session.finish_body().await?;
+    } else {
+        session.write_response_body(body, true).await?;
+    }
+    if unread && !session.is_http2() {
+        linger(session).await;
+    }
+    Ok(())
+}
+
+/// Ends the connection without a reset that would take the answer with it: our side is closed, then what the client
+/// still sends is read for a while.
+pub async fn linger(session: &mut ServerSession) {
+    let read_on = async {
+        session.shutdown().await;
+        let mut read = 0;
+        while read < LINGER_BYTES {
+            match session.read_request_body().await {
+                Ok(Some(part)) => read += part.len(),
+                _ => return,
+            }
+        }
+    };
+    let _ = pingora_timeout::timeout(LINGER_TIME, read_on).await;
+}
+
+/// Waits, unless the client leaves meanwhile.
+pub async fn wait(session: &mut ServerSession, time: Duration) -> Option<Outcome> {
+    let sleep = pingora_timeout::sleep(time);
+    if !session.is_body_done() {
+        sleep.await;
+        return None;
+    }
+    hold(session, true);
+    tokio::select! {
+        () = sleep => None,
+        _ = session.read_body_or_idle(true) => Some(Outcome::ClientLeft),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_never_early_and_never_zero() {
+        assert_eq!(whole_seconds(Duration::ZERO), 1);
+        assert_eq!(whole_seconds(Duration::from_millis(1001)), 2);
+        assert_eq!(whole_seconds(Duration::from_secs(30)), 30);
+    }
+
+    #[test]
+    fn errors_have_the_shape_of_the_clients_api() {
+        let error = Outcome::Unauthorized.error().unwrap();
+        let openai: serde_json::Value = serde_json::from_slice(&error_body("/v1/models", error)).unwrap();
+        assert_eq!(openai["error"]["code"], "invalid_api_key");
+        assert!(openai["error"].get("param").is_some_and(serde_json::Value::is_null));
+        let anthropic: serde_json::Value =
+            serde_json::from_slice(&error_body("/v1/messages", error)).unwrap();
+        assert_eq!(anthropic["error"]["type"], "authentication_error");
+        assert_eq!(anthropic["type"], "error");
+    }
+}

@@ -1,0 +1,79 @@
+//! Runs the rules of a frontend, in order, until one of them ends the request or names its backend.
+
+use pingora::protocols::http::ServerSession;
+
+use crate::config::checked::TableKey;
+use crate::outcome::Outcome;
+use crate::proxy::context::Context;
+use crate::proxy::facts::Live;
+use crate::proxy::reply;
+use crate::runtime::snapshot::Action;
+use crate::stick::Key;
+
+/// What the rules decided.
+pub enum Verdict {
+    /// To the backend in the context, if there is one.
+    Route,
+    /// Over; the answer, where the outcome does not imply it, was sent.
+    End(Outcome),
+}
+
+pub async fn run(context: &mut Context, session: &mut ServerSession) -> pingora::Result<Verdict> {
+    let snapshot = context.snapshot.clone();
+    let frontend = &snapshot.frontends[context.frontend];
+    context.backend = frontend.default_backend;
+    for (index, rule) in frontend.rules.iter().enumerate() {
+        let mut counter = None;
+        if let Some(condition) = &rule.condition {
+            let decision =
+                condition.evaluate(&snapshot.acls, &Live::new(context, session.req_header()));
+            if !decision.matched {
+                continue;
+            }
+            counter = decision.counter;
+        }
+        match &rule.action {
+            Action::Track(table) => track(context, *table),
+            Action::Headers(_) => context.header_rules.push(index),
+            Action::Delay(time) => {
+                if let Some(left) = reply::wait(session, *time).await {
+                    return Ok(Verdict::End(left));
+                }
+            }
+            Action::UseBackend(backend) => {
+                context.backend = Some(*backend);
+                return Ok(Verdict::Route);
+            }
+            Action::Deny(status) => {
+                context.retry_after = counter.and_then(|test| context.until_below(test));
+                return Ok(Verdict::End(Outcome::Denied(*status)));
+            }
+            Action::Redirect { status, to } => {
+                return reply::redirect(context, session, *status, to).await.map(Verdict::End);
+            }
+            Action::Return { status, content_type, body } => {
+                let outcome = reply::fixed(context, session, *status, content_type, body).await?;
+                return Ok(Verdict::End(outcome));
+            }
+        }
+    }
+    Ok(Verdict::Route)
+}
+
+/// Tracks the request in a table and counts it there. A second `track` of one table changes nothing, as in HAProxy.
+fn track(context: &mut Context, index: usize) {
+    if context.tracked(index).is_some() {
+        return;
+    }
+    let table = &context.snapshot.tables[index];
+    let key = match table.key {
+        TableKey::Src => Some(Key::address(context.src)),
+        TableKey::ApiKey => context.identity.digest().copied().map(Key::digest),
+    };
+    let now = context.now();
+    // A table whose entries are all in use counts that itself (`full`), and lets the request pass.
+    if let Some(tracked) = key.and_then(|key| table.table.track(key, now)) {
+        tracked.request(now);
+        context.tracked.push((index, tracked));
+    }
+}

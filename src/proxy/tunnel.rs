@@ -1,0 +1,38 @@
+//! After a protocol upgrade (RFC 9110 7.8): bytes both ways until one side closes or both are silent for too long.
+
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v1::client::HttpSession;
+
+use crate::outcome::Outcome;
+use crate::proxy::context::Context;
+use crate::proxy::hold;
+
+pub async fn run(context: &Context, session: &mut ServerSession, mut server: HttpSession) -> Outcome {
+    hold(session, false);
+    server.maybe_upgrade_body_writer();
+    let silence = context.backend().map_or_else(Default::default, |backend| backend.tunnel);
+    loop {
+        let moved = async {
+            tokio::select! {
+                part = server.read_body_bytes() => Ok(part),
+                part = session.read_request_body() => Err(part),
+            }
+        };
+        match pingora_timeout::timeout(silence, moved).await {
+            Ok(Ok(Ok(Some(part)))) => {
+                if session.write_response_body(part, false).await.is_err() {
+                    return Outcome::ClientLeftInAnswer;
+                }
+            }
+            Ok(Err(Ok(Some(part)))) => {
+                if server.write_body(&part).await.is_err() {
+                    return Outcome::AnswerCut;
+                }
+            }
+            Ok(Ok(Ok(None)) | Err(Ok(None))) => return Outcome::Tunnelled,
+            Ok(Ok(Err(_))) => return Outcome::AnswerCut,
+            Ok(Err(Err(_))) => return Outcome::ClientLeftInAnswer,
+            Err(_) => return Outcome::AnswerSilent,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The request as a server gets it: its own host, path and key, our forwarding fields, nothing that ends at this hop.
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderValue, Version};
+use pingora::http::RequestHeader;
+
+use crate::acl::IpSet;
+use crate::auth::Mode;
+use crate::proxy::context::Context;
+use crate::rewrite::header::{HeaderChange, hop_by_hop};
+use crate::rewrite::{forwarded_for, path, request_id};
+use crate::runtime::snapshot::{Action, Server};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// How the body goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    None,
+    Length,
+    Chunked,
+}
+
+impl Framing {
+    /// What the client's own framing asks for; HTTP/2 may leave the length open.
+    pub fn of(head: &RequestHeader, no_body: bool) -> Framing {
+        if head.headers.contains_key(CONTENT_LENGTH) {
+            Framing::Length
+        } else if no_body {
+            Framing::None
+        } else {
+            Framing::Chunked
+        }
+    }
+}
+
+pub fn build(
+    context: &Context,
+    client: &RequestHeader,
+    server: &Server,
+    framing: Framing,
+) -> pingora::Result<Box<RequestHeader>> {
+    let target = client.uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = path::target(server.target.base_path.as_deref(), target);
+    let mut head = RequestHeader::build_no_case(
+        client.method.clone(),
+        target.as_bytes(),
+        Some(client.headers.len() + 6),
+    )?;
+    head.set_version(Version::HTTP_11);
+    head.insert_header(HOST, server.target.host.clone())?;
+    let ends_here = hop_by_hop(&client.headers);
+    let keep_key = keeps_client_key(context, server);
+    let appends = appends_forwarded_for(context);
+    for (name, value) in &client.headers {
+        let dropped = *name == HOST
+            || *name == EXPECT
+            || *name == request_id::NAME
+            || (appends && *name == FORWARDED_FOR)
+            || (!keep_key && (*name == AUTHORIZATION || *name == X_API_KEY))
+            || (!ends_here.is_empty() && ends_here.names().any(|ends| ends == name));
+        if !dropped {
+            head.append_header(name, value)?;
+        }
+    }
+    if appends {
+        let lines = client.headers.get_all(FORWARDED_FOR).iter();
+        head.insert_header(FORWARDED_FOR, forwarded_for::appended(lines, context.peer.ip()))?;
+    }
+    head.insert_header(request_id::NAME, context.id.header().clone())?;
+    rules(context, &mut head)?;
+    if let Some(key) = &server.authorization {
+        head.insert_header(AUTHORIZATION, key.clone())?;
+    }
+    if framing == Framing::Chunked {
+        head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+    }
+    if is_upgrade(client) {
+        head.insert_header(CONNECTION, HeaderValue::from_static("upgrade"))?;
+        for protocol in client.headers.get_all(UPGRADE) {
+            head.append_header(UPGRADE, protocol)?;
+        }
+    } else if crate::rewrite::header::accepts_trailers(&client.headers) {
+        head.insert_header(TE, HeaderValue::from_static("trailers"))?;
+        head.insert_header(CONNECTION, HeaderValue::from_static("te"))?;
+    }
+    Ok(Box::new(head))
+}
+
+/// Whether the client asks to speak another protocol on this connection (RFC 9110 7.8).
+pub fn is_upgrade(head: &RequestHeader) -> bool {
+    head.version == Version::HTTP_11 && head.headers.contains_key(UPGRADE)
+}
+
+/// A client's key is for tidegate. It goes on only in passthrough, and only to a server without a key of its own.
+fn keeps_client_key(context: &Context, server: &Server) -> bool {
+    server.authorization.is_none() && context.snapshot.directory.mode() == Mode::Passthrough
+}
+
+fn appends_forwarded_for(context: &Context) -> bool {
+    let except: Option<&IpSet> = context.frontend().forwarded_for_except.as_ref();
+    except.is_some_and(|except| !except.contains(context.peer.ip()))
+}
+
+/// The header changes of the rules that applied, in the order of the rules.
+fn rules(context: &Context, head: &mut RequestHeader) -> pingora::Result<()> {
+    for index in &context.header_rules {
+        let Action::Headers(changes) = &context.frontend().rules[*index].action else { continue };
+        for change in changes {
+            match change {
+                HeaderChange::Set(name, value) => head.insert_header(name, value)?,
+                HeaderChange::Add(name, value) => {
+                    head.append_header(name, value)?;
+                }
+                HeaderChange::Remove(name) => {
+                    head.remove_header(name);
+                }
+            }
+        }
+    }
+    Ok(())
+}

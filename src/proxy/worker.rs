@@ -1,0 +1,53 @@
+//! What the requests of one thread share, and what all threads share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::base::clock::{Clock, Tick};
+use crate::log_writer::LogWriter;
+use crate::runtime::snapshot::Snapshot;
+use crate::runtime::state::State;
+use crate::runtime::store::Store;
+use crate::upstream::idle::IdlePool;
+
+/// One for the process.
+pub struct Shared {
+    pub store: Arc<Store>,
+    pub state: Arc<State>,
+    pub log: Option<LogWriter>,
+}
+
+/// One for each worker thread.
+pub struct Worker {
+    pub shared: Arc<Shared>,
+    pub idle: IdlePool,
+    random: AtomicU64,
+}
+
+impl Worker {
+    pub fn new(shared: Arc<Shared>) -> Worker {
+        use std::hash::BuildHasher;
+        let seed = std::hash::RandomState::new().hash_one(0u8);
+        Worker { shared, idle: IdlePool::default(), random: AtomicU64::new(seed) }
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.store.load()
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.shared.state.clock
+    }
+
+    pub fn now(&self) -> Tick {
+        self.clock().now()
+    }
+
+    /// 0.0..1.0, for jitter (SplitMix64).
+    pub fn random(&self) -> f64 {
+        let mut z = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        f64::from(u32::try_from(z >> 32).unwrap_or(0)) / (f64::from(u32::MAX) + 1.0)
+    }
+}

@@ -1,0 +1,8 @@
+//! What the edges work with: the snapshot that a configuration compiles to, and the state that outlives it.
+
+pub mod compile;
+pub mod gate;
+pub mod snapshot;
+pub mod state;
+pub mod store;
+pub mod target;

@@ -1,0 +1,102 @@
+//! A checked configuration and the state become a snapshot. The only translator from the schema to the engines.
+
+mod acls;
+mod backends;
+mod frontends;
+pub mod tls;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::auth::{self, Directory};
+use crate::config::checked::{self, AccessLogTarget, Checked, ClientMode, Counter, TableKey};
+use crate::limit::Plan;
+use crate::runtime::snapshot::{Admin, NamedPlan, Snapshot, StickTable};
+use crate::runtime::state::State;
+use crate::stick::{CounterKind, Period, TableSpec};
+
+/// What only shows when the parts are put to use.
+#[derive(Debug, Error)]
+pub enum CompileError {
+    #[error("{}: {error}", path.display())]
+    Certificate { path: PathBuf, error: rustls::Error },
+    #[error("a bind with TLS has no certificate")]
+    NoCertificate,
+    #[error(
+        "the system has no certificate authorities to verify servers with: install ca-certificates, or set tls.ca_file"
+    )]
+    NoSystemRoots,
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("`{0}` cannot be used as a header value or a name for TLS")]
+    BadName(String),
+    #[error("rule of frontend `{frontend}`, line {line}: {error}")]
+    Rule { frontend: String, line: usize, error: String },
+    #[error("acl `{acl}`: {error}")]
+    Acl { acl: String, error: String },
+}
+
+/// Compiles; what the state knows already (tables, servers, queues, counters) goes on under its name.
+///
+/// # Errors
+/// See [`CompileError`]: certificates and names that the checks of the file cannot judge.
+pub fn compile(checked: &Checked, state: &State) -> Result<Snapshot, CompileError> {
+    let tables: Vec<StickTable> = checked
+        .tables
+        .iter()
+        .map(|table| StickTable { key: table.key, table: state.table(table.key, table_spec(table)) })
+        .collect();
+    let backends = backends::compile(checked, state)?;
+    let frontends = frontends::compile(checked, state, &backends)?;
+    let binds = frontends::binds(checked, state)?;
+    let asks = checked.clients.mode != ClientMode::Passthrough || !checked.clients.keys.is_empty();
+    Ok(Snapshot {
+        needs_identity: asks || tables.iter().any(|table| table.key == TableKey::ApiKey),
+        frontends,
+        binds,
+        backends,
+        tables,
+        acls: acls::compile(checked)?,
+        directory: directory(&checked.clients),
+        plans: checked.plans.iter().map(plan).collect(),
+        admin: Admin { token: checked.admin.token.clone() },
+        max_connections: checked.global.max_connections,
+        shutdown_grace: checked.global.shutdown_grace,
+        access_log: (checked.log.access.to != AccessLogTarget::Off).then_some(checked.log.access.format),
+    })
+}
+
+fn table_spec(table: &checked::Table) -> TableSpec {
+    let counters = table
+        .counters
+        .iter()
+        .map(|counter| match counter {
+            Counter::HttpReqRate(period) => CounterKind::HttpReqRate(Period::of(*period)),
+            Counter::HttpReqCnt => CounterKind::HttpReqCnt,
+            Counter::HttpErrRate(period) => CounterKind::HttpErrRate(Period::of(*period)),
+            Counter::ConnCur => CounterKind::ConnCur,
+        })
+        .collect();
+    TableSpec { name: table.name.clone(), size: table.size, expire: table.expire, counters }
+}
+
+fn directory(clients: &checked::Clients) -> Directory {
+    let mode = match clients.mode {
+        ClientMode::Required => auth::Mode::Required,
+        ClientMode::Optional => auth::Mode::Optional,
+        ClientMode::Passthrough => auth::Mode::Passthrough,
+    };
+    let known = clients.keys.iter().map(|key| auth::Client {
+        name: Arc::from(&*key.name),
+        plan: key.plan,
+        digest: key.digest,
+    });
+    Directory::new(mode, known)
+}
+
+fn plan(plan: &checked::Plan) -> NamedPlan {
+    let limits = Plan { requests_per_minute: plan.requests_per_minute, concurrent: plan.concurrent };
+    NamedPlan { name: Arc::from(&*plan.name), limits }
+}

@@ -1,0 +1,144 @@
+//! Backends: pools, retry policies, and how each server is reached.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use http::HeaderValue;
+use rustls::pki_types::ServerName;
+
+use crate::config::checked::{self, Checked, Host};
+use crate::pool::health::Thresholds;
+use crate::pool::retry::{Policy, When};
+use crate::pool::{Member, Pool, Settings, balance};
+use crate::runtime::compile::{CompileError, tls};
+use crate::runtime::snapshot::{Backend, Server};
+use crate::runtime::state::{BackendState, State};
+use crate::runtime::target::{Target, TargetTls};
+
+pub fn compile(checked: &Checked, state: &State) -> Result<Vec<Backend>, CompileError> {
+    checked.backends.iter().map(|backend| one(backend, &state.backend(&backend.name), state)).collect()
+}
+
+fn one(
+    backend: &checked::Backend,
+    kept: &Arc<BackendState>,
+    state: &State,
+) -> Result<Backend, CompileError> {
+    let checks = backend.check.as_ref().map(|check| Thresholds { rise: check.rise, fall: check.fall });
+    let members = backend
+        .servers
+        .iter()
+        .map(|server| Member {
+            server: kept.server(&server.name),
+            tier: server.tier,
+            weight: u16::try_from(server.weight).unwrap_or(256),
+            max_concurrent: server.max_concurrent.and_then(NonZeroU32::new),
+        })
+        .collect();
+    let pool = Pool::new(Settings {
+        members,
+        checks,
+        balance: balance::Kind::RoundRobin,
+        queue: kept.queue.clone(),
+        queue_max: backend.queue_max,
+    });
+    let servers = backend
+        .servers
+        .iter()
+        .map(|config| server(config, kept, state))
+        .collect::<Result<_, CompileError>>()?;
+    Ok(Backend {
+        name: Arc::from(&*backend.name),
+        pool: Arc::new(pool),
+        servers,
+        retry: policy(&backend.retry),
+        budget: kept.budget.clone(),
+        connect: backend.timeouts.connect,
+        queue: backend.timeouts.queue,
+        first_byte: backend.timeouts.first_byte,
+        server: backend.timeouts.server,
+        tunnel: backend.timeouts.tunnel,
+        total: backend.own_total,
+        max_request_body: backend.own_max_request_body,
+        check: backend.check.clone().map(Arc::new),
+        stats: kept.stats.clone(),
+    })
+}
+
+fn policy(retry: &checked::Retry) -> Policy {
+    let mut when = When::default();
+    when.connect_failure = retry.when.connect_failure;
+    when.empty_response = retry.when.empty_response;
+    when.timeout = retry.when.timeout;
+    Policy {
+        attempts: retry.attempts,
+        when: retry.when.statuses.iter().fold(when, |when, status| when.with_status(*status)),
+        backoff_min: retry.backoff_min,
+        backoff_max: retry.backoff_max,
+        budget: Some(retry.budget),
+    }
+}
+
+fn server(
+    config: &checked::Server,
+    kept: &Arc<BackendState>,
+    state: &State,
+) -> Result<Server, CompileError> {
+    let url = &config.url;
+    let bad = |text: &str| CompileError::BadName(text.to_owned());
+    let authority = url.authority();
+    let tls = if url.tls { Some(target_tls(config)?) } else { None };
+    let addresses = match &url.host {
+        Host::Name(name) => state.addresses(name, url.port, Vec::new()),
+        Host::Ip(ip) => state.addresses(&ip.to_string(), url.port, vec![SocketAddr::new(*ip, url.port)]),
+    };
+    let target = Target {
+        id: identity(config),
+        name: Arc::from(&*config.name),
+        addresses,
+        tls,
+        host: HeaderValue::try_from(authority.as_str()).map_err(|_| bad(&authority))?,
+        base_path: url.base_path.clone(),
+        warned: AtomicU64::new(0),
+    };
+    let authorization = match &config.api_key {
+        None => None,
+        Some(key) => {
+            let mut value =
+                HeaderValue::try_from(format!("Bearer {}", key.expose())).map_err(|_| bad("api_key"))?;
+            value.set_sensitive(true);
+            Some(value)
+        }
+    };
+    Ok(Server { target: Arc::new(target), authorization, stats: kept.server_stats(&config.name) })
+}
+
+fn target_tls(config: &checked::Server) -> Result<TargetTls, CompileError> {
+    let name = match (&config.tls.sni, &config.url.host) {
+        (Some(name), _) | (None, Host::Name(name)) => ServerName::try_from(name.clone())
+            .map_err(|_| CompileError::BadName(name.clone()))?,
+        (None, Host::Ip(ip)) => ServerName::IpAddress((*ip).into()),
+    };
+    Ok(TargetTls { config: tls::server(&config.tls)?, name })
+}
+
+/// Equal for two servers that an idle connection may serve alike: same address, same TLS.
+fn identity(config: &checked::Server) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (config.url.tls, config.url.port).hash(&mut hasher);
+    match &config.url.host {
+        Host::Name(name) => name.hash(&mut hasher),
+        Host::Ip(IpAddr::V4(ip)) => ip.hash(&mut hasher),
+        Host::Ip(IpAddr::V6(ip)) => ip.hash(&mut hasher),
+    }
+    if config.url.tls {
+        (config.tls.verify, &config.tls.sni).hash(&mut hasher);
+        for certificate in config.tls.ca.iter().flat_map(|ca| &ca.certificates) {
+            certificate.as_ref().hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}

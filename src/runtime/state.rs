@@ -1,0 +1,161 @@
+//! What outlives a snapshot: tables, servers with their health and what is in flight, limits, counters, addresses. A
+//! reload compiles a new snapshot around it; everything here is found by name.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::ProducesTickets;
+
+use crate::base::clock::{self, Clock};
+use crate::config::checked::TableKey;
+use crate::limit::PlanLimits;
+use crate::observe::stats::{BackendStats, FrontendStats, RequestCells, ServerStats};
+use crate::pool::queue::Queue;
+use crate::pool::retry::Budget;
+use crate::pool::server::Server;
+use crate::runtime::gate::Gate;
+use crate::runtime::target::Addresses;
+use crate::stick::{Table, TableSpec};
+
+pub struct State {
+    pub clock: Clock,
+    /// Wall clock at the start, since 1970.
+    pub started: Duration,
+    pub limits: PlanLimits,
+    /// May take traffic: `/ready`. False before the first round of checks and once a stop was ordered.
+    pub ready: AtomicBool,
+    /// Open client connections of the process.
+    pub connections: Arc<Gate>,
+    gates: Named<String, Gate>,
+    tables: Mutex<Vec<(TableKey, Arc<Table>)>>,
+    backends: Named<String, BackendState>,
+    frontends: Named<String, FrontendStats>,
+    cells: Named<(String, String, String), RequestCells>,
+    addresses: Named<(String, u16), Addresses>,
+    tickets: OnceLock<Arc<dyn ProducesTickets>>,
+}
+
+/// Things that are made once and kept under their name.
+pub struct Named<K, V>(Mutex<HashMap<K, Arc<V>>>);
+
+impl<K, V> Default for Named<K, V> {
+    fn default() -> Self {
+        Named(Mutex::new(HashMap::new()))
+    }
+}
+
+impl<K: Clone + Eq + Hash + Ord, V> Named<K, V> {
+    pub fn get_or(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
+        self.0.lock().entry(key).or_insert_with(|| Arc::new(make())).clone()
+    }
+
+    /// Everything, by name.
+    pub fn all(&self) -> Vec<(K, Arc<V>)> {
+        let mut all: Vec<(K, Arc<V>)> =
+            self.0.lock().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all
+    }
+}
+
+impl State {
+    pub fn new(clock: Clock) -> State {
+        State {
+            clock,
+            started: clock::unix_time(),
+            limits: PlanLimits::default(),
+            ready: AtomicBool::new(false),
+            connections: Arc::default(),
+            gates: Named::default(),
+            tables: Mutex::default(),
+            backends: Named::default(),
+            frontends: Named::default(),
+            cells: Named::default(),
+            addresses: Named::default(),
+            tickets: OnceLock::new(),
+        }
+    }
+
+    /// The table of this name, with its entries where nothing about it changed.
+    pub fn table(&self, key: TableKey, spec: TableSpec) -> Arc<Table> {
+        let mut tables = self.tables.lock();
+        let kept = tables.iter().find(|(kept, table)| *kept == key && table.compatible(&spec));
+        if let Some((_, table)) = kept {
+            return table.clone();
+        }
+        tables.retain(|(_, table)| table.name() != spec.name);
+        let table = Arc::new(Table::new(spec));
+        tables.push((key, table.clone()));
+        table
+    }
+
+    pub fn backend(&self, name: &str) -> Arc<BackendState> {
+        self.backends.get_or(name.to_owned(), BackendState::default)
+    }
+
+    pub fn frontend_stats(&self, name: &str) -> Arc<FrontendStats> {
+        self.frontends.get_or(name.to_owned(), FrontendStats::default)
+    }
+
+    /// Open client connections of a frontend.
+    pub fn gate(&self, frontend: &str) -> Arc<Gate> {
+        self.gates.get_or(frontend.to_owned(), Gate::default)
+    }
+
+    /// Counts of answers by code. A frontend's own answers have neither backend nor server.
+    pub fn cells(&self, frontend: &str, backend: &str, server: &str) -> Arc<RequestCells> {
+        let key = (frontend.to_owned(), backend.to_owned(), server.to_owned());
+        self.cells.get_or(key, RequestCells::default)
+    }
+
+    pub fn all_cells(&self) -> Vec<((String, String, String), Arc<RequestCells>)> {
+        self.cells.all()
+    }
+
+    /// The addresses of a host, shared by every server there; `known` is for a host that is an address itself.
+    pub fn addresses(&self, host: &str, port: u16, known: Vec<SocketAddr>) -> Arc<Addresses> {
+        self.addresses.get_or((host.to_owned(), port), || Addresses::new(host.to_owned(), port, known))
+    }
+
+    pub fn all_addresses(&self) -> Vec<Arc<Addresses>> {
+        self.addresses.all().into_iter().map(|(_, addresses)| addresses).collect()
+    }
+
+    /// The keys of session tickets: one set for every bind and thread, rotated by rustls every six hours.
+    ///
+    /// # Errors
+    /// The machine gives no random bytes.
+    pub fn tickets(&self) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
+        if let Some(tickets) = self.tickets.get() {
+            return Ok(tickets.clone());
+        }
+        let made = aws_lc_rs::Ticketer::new()?;
+        Ok(self.tickets.get_or_init(|| made).clone())
+    }
+}
+
+/// What outlives a snapshot of one backend.
+#[derive(Default)]
+pub struct BackendState {
+    pub queue: Arc<Queue>,
+    pub budget: Arc<Budget>,
+    pub stats: Arc<BackendStats>,
+    servers: Named<String, Server>,
+    server_stats: Named<String, ServerStats>,
+}
+
+impl BackendState {
+    pub fn server(&self, name: &str) -> Arc<Server> {
+        self.servers.get_or(name.to_owned(), || Server::new(name, self.queue.clone()))
+    }
+
+    pub fn server_stats(&self, name: &str) -> Arc<ServerStats> {
+        self.server_stats.get_or(name.to_owned(), ServerStats::default)
+    }
+}

@@ -1,0 +1,4 @@
+//! Connections to servers: opening one, and keeping the idle ones of a worker thread.
+
+pub mod connect;
+pub mod idle;

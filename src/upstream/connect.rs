@@ -1,0 +1,70 @@
+//! Opens a connection to a server: every address of its name in turn, then TLS, all within one timeout.
+
+use std::io;
+use std::time::Duration;
+
+use pingora::protocols::Stream;
+use thiserror::Error;
+use tokio::net::TcpStream;
+
+use crate::runtime::target::Target;
+use crate::transport::io::{Flush, Io, Side, TcpFacts};
+use crate::transport::tls;
+
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    #[error("the name `{0}` has no address")]
+    Unresolved(String),
+    #[error("cannot connect: {0}")]
+    Connect(io::Error),
+    #[error("TLS handshake failed: {0}")]
+    Tls(io::Error),
+    #[error("no connection within {0:?}")]
+    Timeout(Duration),
+}
+
+/// A new connection, ready for a request.
+///
+/// # Errors
+/// See [`ConnectError`]; of several addresses, the last one's.
+pub async fn connect(target: &Target, timeout: Duration) -> Result<Stream, ConnectError> {
+    match pingora_timeout::timeout(timeout, open(target)).await {
+        Ok(result) => result,
+        Err(_) => Err(ConnectError::Timeout(timeout)),
+    }
+}
+
+async fn open(target: &Target) -> Result<Stream, ConnectError> {
+    let (tcp, facts) = tcp(target).await?;
+    let _ = tcp.set_nodelay(true);
+    match &target.tls {
+        None => Ok(Box::new(Io::new(tcp, Side::Server, Flush::BeforeRead, facts, None))),
+        Some(to) => match tls::connect(to.config.clone(), to.name.clone(), tcp, facts).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(e) => Err(ConnectError::Tls(e)),
+        },
+    }
+}
+
+async fn tcp(target: &Target) -> Result<(TcpStream, TcpFacts), ConnectError> {
+    let addresses = target.addresses.load();
+    let first = target.addresses.preferred();
+    let mut last = None;
+    for i in 0..addresses.len() {
+        let index = (first + i) % addresses.len();
+        match TcpStream::connect(addresses[index]).await {
+            Ok(tcp) => {
+                if i > 0 {
+                    target.addresses.prefer(index);
+                }
+                let facts = TcpFacts::of(&tcp, addresses[index]);
+                return Ok((tcp, facts));
+            }
+            Err(e) => last = Some(e),
+        }
+    }
+    Err(match last {
+        Some(e) => ConnectError::Connect(e),
+        None => ConnectError::Unresolved(target.addresses.host.clone()),
+    })
+}
