@@ -1,0 +1,82 @@
+//! Where the running process is watched: the HTTP listener (`/stats`, `/metrics`, `/health`, `/ready`) and the runtime
+//! socket. It reads the snapshot in force and the state, and changes neither. It has its own bounds of connections and
+//! time, so that no scraper and no browser can take anything from the traffic.
+
+mod attention;
+mod collect;
+mod health;
+pub mod http;
+pub mod prometheus;
+mod report;
+pub mod socket;
+mod stats_csv;
+mod stats_page;
+mod trend;
+mod units;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::admin::trend::Trend;
+use crate::runtime::snapshot::Server;
+use crate::runtime::state::State;
+use crate::runtime::store::Store;
+
+pub use prometheus::metric_names;
+
+/// What there is to see, for both doors.
+pub struct View {
+    store: Arc<Store>,
+    state: Arc<State>,
+    /// Frontends and where they listen, ports that were 0 resolved.
+    listeners: Vec<(String, SocketAddr)>,
+    /// Access log lines that could not be written.
+    log_dropped: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// A stop was ordered.
+    draining: AtomicBool,
+    trend: Mutex<Trend>,
+}
+
+impl View {
+    pub fn new(
+        store: &Arc<Store>,
+        state: &Arc<State>,
+        listeners: Vec<(String, SocketAddr)>,
+        log_dropped: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> View {
+        View {
+            store: store.clone(),
+            state: state.clone(),
+            listeners,
+            log_dropped: Box::new(log_dropped),
+            draining: AtomicBool::new(false),
+            trend: Mutex::default(),
+        }
+    }
+
+    /// Since the start.
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.state.clock.now().0)
+    }
+}
+
+/// Where a server is, as the file has it: the host need not be resolved.
+fn host_and_port(server: &Server) -> String {
+    let addresses = &server.target.addresses;
+    if addresses.host.contains(':') {
+        return format!("[{}]:{}", addresses.host, addresses.port);
+    }
+    format!("{}:{}", addresses.host, addresses.port)
+}
+
+/// Starts a task beside the one that calls.
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    tokio::runtime::Handle::current().spawn(task);
+}
+
+#[cfg(test)]
+mod tests;

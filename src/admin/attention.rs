@@ -1,0 +1,164 @@
+//! What a person who has just been woken should look at first, in words: read off a report, worst first.
+
+use serde::Serialize;
+
+use crate::admin::report::{Backend, Frontend, Report, Server, ServerState, Table};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Clients are being failed.
+    Critical,
+    /// It still works, with less in reserve.
+    Warning,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    pub severity: Severity,
+    pub message: String,
+}
+
+/// Answers in the last minute from which on a share of 5xx means something.
+const ENOUGH_ANSWERS: u64 = 10;
+/// Of a limit, from here on it is worth a word.
+const NEARLY: f64 = 0.9;
+
+pub fn notices(report: &Report) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    node(report, &mut notices);
+    for backend in &report.backends {
+        of_backend(backend, &mut notices);
+    }
+    for frontend in &report.frontends {
+        of_frontend(frontend, &mut notices);
+    }
+    for table in &report.tables {
+        of_table(table, &mut notices);
+    }
+    notices.sort_by_key(|notice| notice.severity);
+    notices
+}
+
+fn critical(notices: &mut Vec<Notice>, message: String) {
+    notices.push(Notice { severity: Severity::Critical, message });
+}
+
+fn warning(notices: &mut Vec<Notice>, message: String) {
+    notices.push(Notice { severity: Severity::Warning, message });
+}
+
+fn node(report: &Report, notices: &mut Vec<Notice>) {
+    let node = &report.node;
+    match node.state {
+        "starting" => {
+            warning(notices, "Starting: no traffic is taken before the first round of checks.".into())
+        }
+        "draining" => warning(
+            notices,
+            "Draining: a stop was ordered. No new connections; requests in flight may end.".into(),
+        ),
+        _ => {}
+    }
+    if node.connections >= node.max_connections {
+        let text = "New clients wait: all global.max_connections are in use";
+        critical(notices, format!("{text} ({} of {}).", node.connections, node.max_connections));
+    } else if nearly(node.connections as f64, node.max_connections as f64) {
+        let text = "Nearly all global.max_connections are in use";
+        warning(notices, format!("{text} ({} of {}).", node.connections, node.max_connections));
+    }
+    if node.log_lines_dropped > 0 {
+        let text = "access log lines were dropped since the start: the log's reader or disk is too slow";
+        warning(notices, format!("{} {text}.", node.log_lines_dropped));
+    }
+}
+
+fn of_backend(backend: &Backend, notices: &mut Vec<Notice>) {
+    let name = &backend.name;
+    if !backend.up {
+        critical(notices, format!("Backend {name} has no usable server: its requests get 503."));
+    } else if let (Some(active), Some(first)) = (backend.active_tier, backend.first_tier)
+        && active > first
+    {
+        warning(
+            notices,
+            format!("Backend {name} runs on tier {active}: no server of tier {first} is usable."),
+        );
+    }
+    if backend.queue > 0 && backend.queue >= backend.queue_max {
+        let text = "its queue is full, more requests get 503 overloaded";
+        critical(notices, format!("Backend {name}: {text} ({} wait).", backend.queue));
+    } else if backend.queue > 0 {
+        let text = "requests wait, every usable server is at its max_concurrent";
+        warning(notices, format!("Backend {name}: {} {text}.", backend.queue));
+    }
+    let recent = &backend.recent;
+    if let Some(share) = failing(recent.responses.server_error, recent.requests) {
+        warning(notices, format!("Backend {name}: {share:.0}% of the last minute's answers were 5xx."));
+    }
+    for server in &backend.servers {
+        of_server(backend, server, notices);
+    }
+}
+
+fn of_server(backend: &Backend, server: &Server, notices: &mut Vec<Notice>) {
+    let name = format!("{}/{}", backend.name, server.name);
+    match server.state {
+        ServerState::Down => {
+            let since = server.state_seconds.map(|s| format!(" for {}", super::units::seconds(s)));
+            let reason = match &server.check {
+                Some(check) => format!(": {} ({})", check.reason, check.code),
+                None => ": not checked yet".to_owned(),
+            };
+            warning(notices, format!("Server {name} is down{}{reason}.", since.unwrap_or_default()));
+        }
+        ServerState::Maint => warning(notices, format!("Server {name} is in maintenance.")),
+        ServerState::Drain => {
+            warning(notices, format!("Server {name} is draining: it gets no new requests."))
+        }
+        ServerState::Up => {
+            if let Some(check) = server.check.as_ref().filter(|check| !check.passed) {
+                let text = format!("is up, but its last check failed: {} ({})", check.reason, check.code);
+                warning(notices, format!("Server {name} {text}."));
+            }
+        }
+    }
+}
+
+fn of_frontend(frontend: &Frontend, notices: &mut Vec<Notice>) {
+    let name = &frontend.name;
+    if frontend.status == "FULL" {
+        let text = "new clients wait, all of its max_connections are in use";
+        critical(notices, format!("Frontend {name}: {text} ({}).", frontend.max_connections));
+    } else if nearly(frontend.connections as f64, frontend.max_connections as f64) {
+        let (open, max) = (frontend.connections, frontend.max_connections);
+        warning(notices, format!("Frontend {name}: {open} of {max} connections are in use."));
+    }
+    let recent = &frontend.recent;
+    if let Some(share) = failing(recent.responses.server_error, recent.requests) {
+        let text = "of the last minute's requests were answered with 5xx";
+        critical(notices, format!("Frontend {name}: {share:.0}% {text}."));
+    }
+}
+
+fn of_table(table: &Table, notices: &mut Vec<Notice>) {
+    let name = &table.name;
+    if table.full > 0 {
+        let text = "requests were not tracked, so not limited: every entry was in use. Raise its size";
+        warning(notices, format!("Table {name}: {} {text} ({}).", table.full, table.size));
+    }
+    if table.evicted > 0 && table.entries >= table.size {
+        let text = "is full and forgets its oldest entries before their time. Raise its size";
+        warning(notices, format!("Table {name} {text} ({}).", table.size));
+    }
+}
+
+fn nearly(used: f64, limit: f64) -> bool {
+    limit > 0.0 && used >= limit * NEARLY
+}
+
+/// The share of failures in percent, where there were enough answers to speak of and at least 5% failed.
+fn failing(failed: u64, all: u64) -> Option<f64> {
+    let share = 100.0 * failed as f64 / all.max(1) as f64;
+    (all >= ENOUGH_ANSWERS && share >= 5.0).then_some(share.min(100.0))
+}

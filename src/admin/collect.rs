@@ -1,0 +1,230 @@
+//! Reads the cells, the pools and the tables into a [`Report`].
+
+use std::net::SocketAddr;
+
+use crate::admin::View;
+use crate::admin::attention;
+use crate::admin::health::Readiness;
+use crate::admin::report::{Backend, Check, Denied, Frontend, Node, Report, Server, ServerState, Table};
+use crate::admin::trend::{Reading, Readings, Subject};
+use crate::base::clock::{self, Tick};
+use crate::config::checked::TableKey;
+use crate::observe::cell::Classes;
+use crate::observe::histogram::Histogram;
+use crate::pool::Member;
+use crate::pool::health::State as Health;
+use crate::pool::server::Admin;
+use crate::runtime::snapshot::{self, Snapshot};
+
+impl View {
+    /// Everything as it stands.
+    pub fn report(&self) -> Report {
+        let (snapshot, now) = (self.store.load(), self.state.clock.now());
+        let mut report = Report {
+            node: self.node(&snapshot),
+            attention: Vec::new(),
+            frontends: snapshot.frontends.iter().map(|frontend| self.frontend(frontend, now)).collect(),
+            backends: snapshot.backends.iter().map(|backend| self.backend(backend, now)).collect(),
+            tables: snapshot.tables.iter().map(table).collect(),
+        };
+        report.attention = attention::notices(&report);
+        report
+    }
+
+    /// Keeps a reading for what is recent; called every [`super::trend::EVERY`].
+    pub fn keep_reading(&self) {
+        let (snapshot, now) = (self.store.load(), self.state.clock.now());
+        let mut readings = Readings::new();
+        for frontend in &snapshot.frontends {
+            readings.insert(Subject::Frontend(frontend.name.to_string()), of_frontend(frontend));
+        }
+        for backend in &snapshot.backends {
+            let name = backend.name.to_string();
+            readings.insert(Subject::Backend(name.clone()), of_backend(backend));
+            for server in &backend.servers {
+                let subject = Subject::Server(name.clone(), server.target.name.to_string());
+                readings.insert(subject, of_server(server));
+            }
+        }
+        self.trend.lock().keep(now, readings);
+    }
+
+    fn node(&self, snapshot: &Snapshot) -> Node {
+        Node {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            state: Readiness::of(self).word(),
+            at: clock::unix_time().as_secs(),
+            started_at: self.state.started.as_secs(),
+            uptime_seconds: self.uptime().as_secs(),
+            connections: self.state.connections.open(),
+            max_connections: snapshot.max_connections,
+            log_lines_dropped: (self.log_dropped)(),
+        }
+    }
+
+    fn frontend(&self, frontend: &snapshot::Frontend, now: Tick) -> Frontend {
+        let stats = &frontend.stats;
+        let subject = Subject::Frontend(frontend.name.to_string());
+        Frontend {
+            name: frontend.name.to_string(),
+            addresses: self.addresses(&frontend.name).iter().map(SocketAddr::to_string).collect(),
+            status: self.frontend_status(frontend),
+            connections: stats.connections.current(),
+            max_connections: frontend.max_connections,
+            connections_total: stats.connections.total(),
+            requests_in_flight: stats.requests.current(),
+            requests_total: stats.requests.total(),
+            responses: stats.answers.read().into(),
+            denied: stats.denied.read().into_iter().map(|(reason, count)| Denied { reason, count }).collect(),
+            bytes_in: stats.bytes_in.get(),
+            bytes_out: stats.bytes_out.get(),
+            tls_failures: stats.tls_failures.get(),
+            recent: self.trend.lock().recent(&subject, &of_frontend(frontend), now),
+        }
+    }
+
+    /// HAProxy's word.
+    pub fn frontend_status(&self, frontend: &snapshot::Frontend) -> &'static str {
+        if Readiness::of(self) == Readiness::Draining {
+            "STOP"
+        } else if frontend.stats.connections.current() >= frontend.max_connections as u64 {
+            "FULL"
+        } else {
+            "OPEN"
+        }
+    }
+
+    pub fn addresses(&self, frontend: &str) -> Vec<SocketAddr> {
+        let of = |(name, address): &(String, SocketAddr)| (name == frontend).then_some(*address);
+        self.listeners.iter().filter_map(of).collect()
+    }
+
+    fn backend(&self, backend: &snapshot::Backend, now: Tick) -> Backend {
+        let (pool, traffic) = (&backend.pool, &backend.stats.traffic);
+        let usable = pool.usable_count();
+        let subject = Subject::Backend(backend.name.to_string());
+        Backend {
+            name: backend.name.to_string(),
+            up: usable > 0,
+            usable_servers: usable,
+            active_tier: pool.active_tier(),
+            first_tier: pool.members().iter().map(|member| member.tier).min(),
+            in_flight: traffic.sessions.current(),
+            queue: pool.queue().len(),
+            queue_max: pool.queue_max(),
+            queue_refusals: backend.stats.queue_refusals.get(),
+            requests_total: traffic.sessions.total(),
+            responses: traffic.answers.read().into(),
+            retries: traffic.retries.get(),
+            retries_refused: backend.stats.retries_refused.get(),
+            connect_errors: traffic.connect_errors.get(),
+            response_errors: traffic.response_errors.get(),
+            bytes_in: traffic.bytes_in.get(),
+            bytes_out: traffic.bytes_out.get(),
+            recent: self.trend.lock().recent(&subject, &of_backend(backend), now),
+            servers: (0..backend.servers.len())
+                .filter_map(|index| self.server(backend, index, now))
+                .collect(),
+        }
+    }
+
+    fn server(&self, backend: &snapshot::Backend, index: usize, now: Tick) -> Option<Server> {
+        let (server, member) = (backend.servers.get(index)?, backend.pool.members().get(index)?);
+        let traffic = &server.stats.traffic;
+        let up_time = traffic.availability.read(now);
+        let usable = backend.pool.usable(index);
+        let subject = Subject::Server(backend.name.to_string(), server.target.name.to_string());
+        Some(Server {
+            name: server.target.name.to_string(),
+            address: super::host_and_port(server),
+            status: backend.pool.status_text(index).into_owned(),
+            state: server_state(backend, member),
+            usable,
+            active: usable && backend.pool.active_tier() == Some(member.tier),
+            state_seconds: member.server.last_change().map(|at| now.since(at).as_secs()),
+            check: check(member, now),
+            checks: server.stats.checks.get(),
+            check_failures: server.stats.check_failures.get(),
+            times_down: up_time.times_down,
+            down_seconds: up_time.downtime.as_secs(),
+            tier: member.tier,
+            weight: member.effective_weight(),
+            in_flight: member.server.in_flight(),
+            max_concurrent: member.max_concurrent.map(std::num::NonZeroU32::get),
+            requests_total: traffic.sessions.total(),
+            responses: traffic.answers.read().into(),
+            retries: traffic.retries.get(),
+            connect_errors: traffic.connect_errors.get(),
+            response_errors: traffic.response_errors.get(),
+            bytes_in: traffic.bytes_in.get(),
+            bytes_out: traffic.bytes_out.get(),
+            recent: self.trend.lock().recent(&subject, &of_server(server), now),
+        })
+    }
+}
+
+/// The same words for the page and for `tidegate_server_state`.
+pub fn server_state(backend: &snapshot::Backend, member: &Member) -> ServerState {
+    let up = backend.pool.checks().is_none() || member.server.state() == Health::Up;
+    match member.server.admin() {
+        Admin::Maint => ServerState::Maint,
+        _ if !up => ServerState::Down,
+        Admin::Drain => ServerState::Drain,
+        Admin::Ready if member.effective_weight() == 0 => ServerState::Drain,
+        Admin::Ready => ServerState::Up,
+    }
+}
+
+fn check(member: &Member, now: Tick) -> Option<Check> {
+    let last = member.server.last_check()?;
+    Some(Check {
+        passed: last.result.passed(),
+        code: last.result.verdict.haproxy_code(),
+        http_status: last.result.code,
+        reason: last.result.reason.to_string(),
+        took_ms: u64::try_from(last.result.took.as_millis()).unwrap_or(u64::MAX),
+        seconds_ago: now.since(last.at).as_secs(),
+    })
+}
+
+fn table(table: &snapshot::StickTable) -> Table {
+    let (key, table) = (table.key, &table.table);
+    Table {
+        name: table.name().to_owned(),
+        key: match key {
+            TableKey::Src => "src",
+            TableKey::ApiKey => "api_key",
+        },
+        counters: table.spec().counters.iter().map(ToString::to_string).collect(),
+        expire_seconds: table.spec().expire.as_secs_f64(),
+        entries: table.entries(),
+        size: table.size(),
+        evicted: table.evicted(),
+        full: table.full(),
+    }
+}
+
+fn of_frontend(frontend: &snapshot::Frontend) -> Reading {
+    let stats = &frontend.stats;
+    reading(stats.requests.total(), &stats.answers, &stats.duration, &stats.first_byte)
+}
+
+fn of_backend(backend: &snapshot::Backend) -> Reading {
+    let traffic = &backend.stats.traffic;
+    reading(traffic.sessions.total(), &traffic.answers, &traffic.duration, &traffic.first_byte)
+}
+
+fn of_server(server: &snapshot::Server) -> Reading {
+    let traffic = &server.stats.traffic;
+    reading(traffic.sessions.total(), &traffic.answers, &traffic.duration, &traffic.first_byte)
+}
+
+fn reading(requests: u64, answers: &Classes, duration: &Histogram, first_byte: &Histogram) -> Reading {
+    Reading {
+        requests,
+        classes: answers.read(),
+        duration: duration.snapshot(),
+        first_byte: first_byte.snapshot(),
+    }
+}

@@ -1,0 +1,212 @@
+//! Everything the stats page shows, in plain values: what `/api/v1/status` sends as JSON and what the page is rendered
+//! from, so that the two cannot disagree. What is unknown is `null`, never 0.
+
+use serde::Serialize;
+
+use crate::admin::attention::Notice;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub node: Node,
+    /// What a person should look at, worst first. Empty when all is well.
+    pub attention: Vec<Notice>,
+    pub frontends: Vec<Frontend>,
+    pub backends: Vec<Backend>,
+    pub tables: Vec<Table>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Node {
+    pub version: &'static str,
+    pub pid: u32,
+    /// `starting`, `ready` or `draining`.
+    pub state: &'static str,
+    /// When this report was made, in seconds since 1970.
+    pub at: u64,
+    pub started_at: u64,
+    pub uptime_seconds: u64,
+    pub connections: usize,
+    pub max_connections: usize,
+    /// Access log lines that could not be written in time.
+    pub log_lines_dropped: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Frontend {
+    pub name: String,
+    pub addresses: Vec<String>,
+    /// HAProxy's word: `OPEN`, `FULL` or `STOP`.
+    pub status: &'static str,
+    pub connections: u64,
+    pub max_connections: usize,
+    pub connections_total: u64,
+    pub requests_in_flight: u64,
+    pub requests_total: u64,
+    pub responses: Responses,
+    pub denied: Vec<Denied>,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub tls_failures: u64,
+    pub recent: Recent,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Backend {
+    pub name: String,
+    /// Whether any server may take traffic.
+    pub up: bool,
+    pub usable_servers: usize,
+    /// The tier that takes new requests; `null` when none can.
+    pub active_tier: Option<u32>,
+    pub first_tier: Option<u32>,
+    pub in_flight: u64,
+    pub queue: usize,
+    pub queue_max: usize,
+    pub queue_refusals: u64,
+    pub requests_total: u64,
+    pub responses: Responses,
+    pub retries: u64,
+    pub retries_refused: u64,
+    pub connect_errors: u64,
+    pub response_errors: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub recent: Recent,
+    pub servers: Vec<Server>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Server {
+    pub name: String,
+    /// `host:port` as the file has it.
+    pub address: String,
+    /// HAProxy's words: `UP`, `UP 2/3`, `DOWN`, `DOWN 1/2`, `DRAIN`, `MAINT`, `no check`.
+    pub status: String,
+    pub state: ServerState,
+    /// May take traffic now.
+    pub usable: bool,
+    /// Usable and in the tier that is active.
+    pub active: bool,
+    /// Since the state last changed; `null` before it is known.
+    pub state_seconds: Option<u64>,
+    pub check: Option<Check>,
+    pub checks: u64,
+    pub check_failures: u64,
+    pub times_down: u64,
+    pub down_seconds: u64,
+    pub tier: u32,
+    pub weight: u16,
+    pub in_flight: u32,
+    pub max_concurrent: Option<u32>,
+    pub requests_total: u64,
+    pub responses: Responses,
+    pub retries: u64,
+    pub connect_errors: u64,
+    pub response_errors: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub recent: Recent,
+}
+
+/// The label of `tidegate_server_state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerState {
+    /// Checks pass, or there are none.
+    Up,
+    /// Checks fail, or none has ended yet.
+    Down,
+    Drain,
+    Maint,
+}
+
+impl ServerState {
+    pub const ALL: [ServerState; 4] =
+        [ServerState::Up, ServerState::Down, ServerState::Drain, ServerState::Maint];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            ServerState::Up => "up",
+            ServerState::Down => "down",
+            ServerState::Drain => "drain",
+            ServerState::Maint => "maint",
+        }
+    }
+}
+
+/// The latest health check.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    pub passed: bool,
+    /// HAProxy's `check_status`: `L7OK`, `L4CON`, ...
+    pub code: &'static str,
+    pub http_status: Option<u16>,
+    pub reason: String,
+    pub took_ms: u64,
+    pub seconds_ago: u64,
+}
+
+/// Answers by class since the start.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Responses {
+    #[serde(rename = "1xx")]
+    pub informational: u64,
+    #[serde(rename = "2xx")]
+    pub success: u64,
+    #[serde(rename = "3xx")]
+    pub redirection: u64,
+    #[serde(rename = "4xx")]
+    pub client_error: u64,
+    #[serde(rename = "5xx")]
+    pub server_error: u64,
+    pub other: u64,
+}
+
+impl From<[u64; 6]> for Responses {
+    fn from(classes: [u64; 6]) -> Responses {
+        let [informational, success, redirection, client_error, server_error, other] = classes;
+        Responses { informational, success, redirection, client_error, server_error, other }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Denied {
+    pub reason: &'static str,
+    pub count: u64,
+}
+
+/// The last minute, or less after a start.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Recent {
+    pub seconds: f64,
+    pub requests: u64,
+    pub requests_per_second: f64,
+    pub responses: Responses,
+    /// From the first byte of the request to the end of the answer; those that ended.
+    pub duration: Quantiles,
+    /// From the first byte of the request (on a server: from sending it) to the first of the answer.
+    pub first_byte: Quantiles,
+}
+
+/// Seconds; `null` when there was nothing to measure.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Quantiles {
+    pub p50: Option<f64>,
+    pub p95: Option<f64>,
+    pub p99: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Table {
+    pub name: String,
+    /// `src` or `api_key`.
+    pub key: &'static str,
+    pub counters: Vec<String>,
+    pub expire_seconds: f64,
+    pub entries: usize,
+    pub size: usize,
+    /// Entries that had to go before their time.
+    pub evicted: u64,
+    /// Requests that were not tracked for want of room.
+    pub full: u64,
+}

@@ -1,0 +1,124 @@
+//! One command: which one it is, what it answers, and the list of all of them for who asks.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::admin::View;
+use crate::admin::socket::{info, servers, table};
+use crate::admin::stats_csv;
+use crate::observe::csv::{Column, Row};
+
+/// What the connection does with a command.
+#[derive(Debug)]
+pub enum Reply {
+    Answer(Answer),
+    /// Stays open after this, or no longer.
+    Prompt,
+    Quit,
+}
+
+#[derive(Debug)]
+pub enum Answer {
+    Text(String),
+    /// A table may be larger than what one wants in memory twice.
+    Parts(mpsc::Receiver<String>),
+}
+
+/// Names, arguments and what it does, as `help` lists them.
+const COMMANDS: &[(&str, &str)] = &[
+    ("show info", "report information about the running process"),
+    ("show servers [<backend>]", "report the state of every server in words"),
+    ("show servers state [<backend>]", "report the state of every server in HAProxy's columns"),
+    ("show stat [<iid|proxy> <type> <sid>]", "report counters of each proxy and server (CSV)"),
+    ("show table", "report the stick tables"),
+    (
+        "show table <table> [<filter>]",
+        "report a table's entries (filter: key <key> or data.<counter> <op> <n>)",
+    ),
+    ("show version", "report the version"),
+    ("help [<command>]", "list matching or all commands"),
+    ("prompt", "toggle interactive mode with prompt"),
+    ("quit", "disconnect"),
+];
+
+/// The names of all commands with their arguments.
+#[cfg(test)]
+pub fn usages() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|(usage, _)| *usage)
+}
+
+pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let text = match words.as_slice() {
+        ["prompt"] => return Reply::Prompt,
+        ["quit"] => return Reply::Quit,
+        // An empty line in a session is only somebody at the keyboard.
+        [] if interactive => String::new(),
+        ["help", rest @ ..] => help(&rest.join(" ")),
+        ["show", "version"] => format!("{}\n", env!("CARGO_PKG_VERSION")),
+        ["show", "info"] => info::text(view),
+        ["show", "stat"] => stats_csv::text(view),
+        ["show", "stat", filter @ ..] => stat(view, filter),
+        ["show", "servers"] => servers::in_words(view, None),
+        ["show", "servers", "state"] => servers::in_columns(view, None),
+        ["show", "servers", "state", backend] => servers::in_columns(view, Some(backend)),
+        ["show", "servers", backend] => servers::in_words(view, Some(backend)),
+        ["show", "table"] => table::list(view),
+        ["show", "table", name, filter @ ..] => match table::entries(view, name, filter) {
+            Ok(parts) => return Reply::Answer(Answer::Parts(parts)),
+            Err(message) => message,
+        },
+        _ => unknown(line),
+    };
+    Reply::Answer(Answer::Text(text))
+}
+
+/// `show stat <iid|proxy> <type> <sid>`: -1 is any, `type` adds up 1 (frontends), 2 (backends) and 4 (servers).
+fn stat(view: &View, filter: &[&str]) -> String {
+    let [proxy, kind, sid] = *filter else {
+        return "'show stat' takes no argument, or three: <iid|proxy> <type> <sid>; -1 is any.\n".to_owned();
+    };
+    let (Ok(kind), Ok(sid)) = (kind.parse::<i32>(), sid.parse::<i32>()) else {
+        return "'show stat': <type> and <sid> are numbers, and -1 is any.\n".to_owned();
+    };
+    let of_proxy = |row: &Row| {
+        proxy == "-1" || row.get(Column::Iid) == Some(proxy) || row.get(Column::Pxname) == Some(proxy)
+    };
+    let of_kind = |row: &Row| match row.get(Column::Type) {
+        Some("0") => kind & 1 != 0,
+        Some("1") => kind & 2 != 0,
+        _ => kind & 4 != 0,
+    };
+    let of_sid = |row: &Row| sid == -1 || row.get(Column::Sid) == Some(sid.to_string().as_str());
+    let mut rows = stats_csv::rows(view);
+    rows.retain(|row| of_proxy(row) && of_kind(row) && of_sid(row));
+    stats_csv::document(&rows)
+}
+
+fn help(about: &str) -> String {
+    let matching: Vec<_> = COMMANDS.iter().filter(|(usage, _)| usage.starts_with(about)).collect();
+    if matching.is_empty() {
+        return unknown(about);
+    }
+    list("The following commands are valid at this level:\n", matching)
+}
+
+fn unknown(line: &str) -> String {
+    let first = line.split_whitespace().next().unwrap_or_default();
+    let near: Vec<_> = COMMANDS.iter().filter(|(usage, _)| usage.split(' ').next() == Some(first)).collect();
+    if near.is_empty() {
+        let heading = "Unknown command. Please enter one of the following commands only:\n";
+        return list(heading, COMMANDS.iter().collect());
+    }
+    list("Unknown command, but maybe one of the following ones is a better match:\n", near)
+}
+
+fn list(heading: &str, commands: Vec<&(&str, &str)>) -> String {
+    let mut out = heading.to_owned();
+    for (usage, what) in commands {
+        let _ = writeln!(out, "  {usage:<40}: {what}");
+    }
+    out
+}

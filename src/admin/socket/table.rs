@@ -1,0 +1,178 @@
+//! `show table`: the stick tables, and the entries of one, as HAProxy prints them.
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::admin::View;
+use crate::base::clock::Tick;
+use crate::config::checked::TableKey;
+use crate::runtime::snapshot::StickTable;
+use crate::stick::{CounterKind, Key, Row, Table};
+
+/// An answer is sent in parts of this size.
+const PART: usize = 32 * 1024;
+/// Parts that wait for a slow reader; then the walk over the table waits too.
+const PARTS_AHEAD: usize = 4;
+
+/// One line for each table.
+pub fn list(view: &View) -> String {
+    view.store.load().tables.iter().map(heading).collect()
+}
+
+/// The entries that pass the filter.
+///
+/// # Errors
+/// The text to answer: no such table, a filter that is none.
+pub fn entries(view: &Arc<View>, name: &str, filter: &[&str]) -> Result<mpsc::Receiver<String>, String> {
+    let snapshot = view.store.load();
+    let Some(table) = snapshot.tables.iter().find(|table| table.table.name() == name) else {
+        let known: Vec<&str> = snapshot.tables.iter().map(|table| table.table.name()).collect();
+        return Err(format!("No such table: {name}. There are: {}.\n", known.join(", ")));
+    };
+    let filter = Filter::read(filter, &table.table)?;
+    let now = view.state.clock.now();
+    let (sender, parts) = mpsc::channel(PARTS_AHEAD);
+    let (heading, table) = (heading(table), table.table.clone());
+    // On a thread of its own: a million entries would keep /health waiting.
+    tokio::task::spawn_blocking(move || walk(&heading, &table, &filter, now, &sender));
+    Ok(parts)
+}
+
+fn heading(table: &StickTable) -> String {
+    let kind = match table.key {
+        TableKey::Src => "ip",
+        TableKey::ApiKey => "string",
+    };
+    let table = &table.table;
+    format!("# table: {}, type: {kind}, size:{}, used:{}\n", table.name(), table.size(), table.entries())
+}
+
+fn walk(heading: &str, table: &Table, filter: &Filter, now: Tick, to: &mpsc::Sender<String>) {
+    let order = order(&table.spec().counters);
+    let mut part = heading.to_owned();
+    let mut number = 0u64;
+    let mut visit = |row: &Row| {
+        if filter.passes(row) {
+            number += 1;
+            line(&mut part, number, row, &order);
+        }
+        if part.len() < PART {
+            return ControlFlow::Continue(());
+        }
+        // The reader has gone: nobody wants the rest.
+        match to.blocking_send(std::mem::take(&mut part)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    };
+    if let Filter::Key(key) = filter {
+        if let Some(row) = table.row(key, now) {
+            let _ = visit(&row);
+        }
+    } else {
+        table.for_each(now, visit);
+    }
+    let _ = to.blocking_send(part);
+}
+
+/// Counters in HAProxy's order, with their place in a row.
+fn order(counters: &[CounterKind]) -> Vec<(usize, CounterKind)> {
+    let rank = |kind: &CounterKind| match kind {
+        CounterKind::ConnCur => 0,
+        CounterKind::HttpReqCnt => 1,
+        CounterKind::HttpReqRate(_) => 2,
+        CounterKind::HttpErrRate(_) => 3,
+    };
+    let mut order: Vec<(usize, CounterKind)> = counters.iter().copied().enumerate().collect();
+    order.sort_by_key(|(_, kind)| rank(kind));
+    order
+}
+
+/// HAProxy begins with the entry's address; ours have none that means anything, so it is its number.
+fn line(out: &mut String, number: u64, row: &Row, order: &[(usize, CounterKind)]) {
+    let expires = row.expires_in.as_millis();
+    let _ = write!(out, "0x{number:x}: key={} use={} exp={expires}", row.key, row.in_use);
+    for (place, kind) in order {
+        let value = row.values.get(*place).copied().unwrap_or_default();
+        let _ = write!(out, " {kind}={value}");
+    }
+    out.push('\n');
+}
+
+/// What of a table is wanted.
+#[derive(Debug, PartialEq)]
+enum Filter {
+    All,
+    Key(Key),
+    Data { place: usize, operator: Operator, value: u64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Operator {
+    Equal,
+    NotEqual,
+    AtMost,
+    AtLeast,
+    Below,
+    Above,
+}
+
+impl Filter {
+    fn read(words: &[&str], table: &Table) -> Result<Filter, String> {
+        match *words {
+            [] => Ok(Filter::All),
+            ["key", key] => key.parse().map(Filter::Key).map_err(|error| format!("{key}: {error}.\n")),
+            [data, operator, value] if data.starts_with("data.") => {
+                let name = data.trim_start_matches("data.");
+                let counters = &table.spec().counters;
+                let place = counters.iter().position(|kind| kind.name() == name).ok_or_else(|| {
+                    let known: Vec<&str> = counters.iter().map(|kind| kind.name()).collect();
+                    format!("This table has no {name}. It has: {}.\n", known.join(", "))
+                })?;
+                let operator = Operator::read(operator)
+                    .ok_or_else(|| format!("{operator}: the operators are eq, ne, le, ge, lt and gt.\n"))?;
+                let value = value.parse().map_err(|_| format!("{value} is not a whole number.\n"))?;
+                Ok(Filter::Data { place, operator, value })
+            }
+            _ => Err("A filter is 'key <key>' or 'data.<counter> <operator> <number>'.\n".to_owned()),
+        }
+    }
+
+    fn passes(&self, row: &Row) -> bool {
+        match self {
+            Filter::All => true,
+            Filter::Key(key) => row.key == *key,
+            Filter::Data { place, operator, value } => {
+                row.values.get(*place).is_some_and(|read| operator.holds(*read, *value))
+            }
+        }
+    }
+}
+
+impl Operator {
+    fn read(word: &str) -> Option<Operator> {
+        Some(match word {
+            "eq" => Operator::Equal,
+            "ne" => Operator::NotEqual,
+            "le" => Operator::AtMost,
+            "ge" => Operator::AtLeast,
+            "lt" => Operator::Below,
+            "gt" => Operator::Above,
+            _ => return None,
+        })
+    }
+
+    fn holds(self, read: u64, value: u64) -> bool {
+        match self {
+            Operator::Equal => read == value,
+            Operator::NotEqual => read != value,
+            Operator::AtMost => read <= value,
+            Operator::AtLeast => read >= value,
+            Operator::Below => read < value,
+            Operator::Above => read > value,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Where requests go: for each backend a line about the whole and a row for each server.
+
+use std::fmt::Write;
+
+use super::html::{self, UNKNOWN, escape};
+use crate::admin::report::{Backend, Server, ServerState};
+use crate::admin::units;
+
+const HEAD: &str = "\
+<div class=\"scroll\"><table>
+<thead><tr class=\"groups\"><td></td><th colspan=\"5\">now</th><th colspan=\"4\">last minute</th>\
+<th colspan=\"8\">since start</th></tr>
+<tr><th>server</th><th>state</th><th>last check</th><th title=\"the lowest tier with a usable server is active\">tier</th>\
+<th>weight</th><th title=\"requests on it now, and max_concurrent\">in flight</th>\
+<th class=\"edge\" title=\"attempts\">req/s</th><th>5xx</th>\
+<th title=\"to the first byte of the answer\">first byte p50</th><th>p95</th>\
+<th class=\"edge\" title=\"attempts\">requests</th><th>2xx</th><th>4xx</th><th>5xx</th>\
+<th title=\"refused, unreachable, too slow\">connect errors</th><th title=\"broken, cut or missing answers\">bad answers</th>\
+<th title=\"attempts that failed here and were made again\">retried</th><th title=\"times it went down\">downs</th></tr></thead>
+<tbody>";
+
+pub fn render(out: &mut String, backends: &[Backend]) {
+    for backend in backends {
+        heading(out, backend);
+        out.push_str(HEAD);
+        backend.servers.iter().for_each(|server| row(out, backend, server));
+        out.push_str("</tbody>");
+        whole(out, backend);
+        out.push_str("</table></div></section>\n");
+    }
+}
+
+fn heading(out: &mut String, backend: &Backend) {
+    let (class, word) = if backend.up { ("up", "up") } else { ("down", "down") };
+    let _ = write!(
+        out,
+        "<section><h2>{} <small>backend</small> <span class=\"state {class}\">{word}</span></h2><p class=\"line\">",
+        escape(&backend.name)
+    );
+    let _ = write!(out, "{} of {} servers usable", backend.usable_servers, backend.servers.len());
+    if let Some(tier) = backend.active_tier.filter(|_| tiers(backend) > 1) {
+        let _ = write!(out, " &middot; tier {tier} active");
+    }
+    let class = if backend.queue > 0 { "bad" } else { "" };
+    let _ = write!(
+        out,
+        " &middot; <span class=\"{class}\">{} of {} waiting in the queue</span>",
+        units::count(backend.queue as u64),
+        units::count(backend.queue_max as u64)
+    );
+    if backend.queue_refusals > 0 {
+        let refused = units::count(backend.queue_refusals);
+        let _ = write!(out, " &middot; <span class=\"bad\">{refused} refused by it</span>");
+    }
+    let _ = write!(out, " &middot; {} retries", units::count(backend.retries));
+    if backend.retries_refused > 0 {
+        let refused = units::count(backend.retries_refused);
+        let _ = write!(out, ", <span class=\"bad\">{refused} more than the budget allows</span>");
+    }
+    let (received, sent) = (units::bytes(backend.bytes_in), units::bytes(backend.bytes_out));
+    let _ = writeln!(out, " &middot; {received} to the servers, {sent} from them</p>");
+}
+
+fn tiers(backend: &Backend) -> usize {
+    let mut tiers: Vec<u32> = backend.servers.iter().map(|server| server.tier).collect();
+    tiers.sort_unstable();
+    tiers.dedup();
+    tiers.len()
+}
+
+fn row(out: &mut String, backend: &Backend, server: &Server) {
+    let class = if server.active || tiers(backend) < 2 { "" } else { " class=\"idle\"" };
+    let _ = write!(
+        out,
+        "<tr{class}><th>{} <small>{}</small></th>",
+        escape(&server.name),
+        escape(&server.address)
+    );
+    state(out, server);
+    check(out, server);
+    if server.active && tiers(backend) > 1 {
+        let _ = write!(out, "<td><b>{}</b> <i>active</i></td>", server.tier);
+    } else {
+        let _ = write!(out, "<td>{}</td>", server.tier);
+    }
+    let _ = write!(out, "<td>{}</td>", server.weight);
+    html::of_limit(out, u64::from(server.in_flight), server.max_concurrent.map(u64::from));
+    let recent = &server.recent;
+    html::rate(out, recent);
+    html::share(out, recent.responses.server_error, recent, "bad");
+    latencies(out, [recent.first_byte.p50, recent.first_byte.p95]);
+    html::count(out, server.requests_total);
+    html::count(out, server.responses.success);
+    html::count(out, server.responses.client_error);
+    html::trouble(out, server.responses.server_error);
+    html::trouble(out, server.connect_errors);
+    html::trouble(out, server.response_errors);
+    html::count(out, server.retries);
+    let title = format!("down for {} in all", units::seconds(server.down_seconds));
+    let class = if server.times_down == 0 { "zero" } else { "bad" };
+    let _ =
+        write!(out, "<td class=\"{class}\" title=\"{title}\">{}</td></tr>", units::count(server.times_down));
+}
+
+fn state(out: &mut String, server: &Server) {
+    let class = server.state.label();
+    let words = match server.state {
+        ServerState::Up if server.status == "no check" => "up, not checked".to_owned(),
+        ServerState::Down if server.check.is_none() => "not checked yet".to_owned(),
+        ServerState::Drain => "draining".to_owned(),
+        ServerState::Maint => "maintenance".to_owned(),
+        // `UP 2/3` and `DOWN 1/2` say that it may change soon.
+        ServerState::Up | ServerState::Down => server.status.to_lowercase(),
+    };
+    let _ = write!(out, "<td class=\"state {class}\">{}", escape(&words));
+    if let Some(seconds) = server.state_seconds {
+        let _ = write!(out, " <i>{}</i>", units::seconds(seconds));
+    }
+    out.push_str("</td>");
+}
+
+fn check(out: &mut String, server: &Server) {
+    let Some(check) = &server.check else {
+        out.push_str(UNKNOWN);
+        return;
+    };
+    let class = if check.passed { "check" } else { "check bad" };
+    let title = format!("{} {}, took {} ms", check.code, check.reason, check.took_ms);
+    let _ = write!(
+        out,
+        "<td class=\"{class}\" title=\"{}\">{} {} <i>{} ago</i></td>",
+        escape(&title),
+        check.code,
+        escape(&check.reason),
+        units::seconds(check.seconds_ago)
+    );
+}
+
+fn latencies(out: &mut String, of: [Option<f64>; 2]) {
+    for seconds in of {
+        match seconds {
+            Some(seconds) => {
+                let _ = write!(out, "<td>{}</td>", units::latency(seconds));
+            }
+            None => out.push_str(UNKNOWN),
+        }
+    }
+}
+
+/// The backend as a whole: a request counts once, however many attempts it took.
+fn whole(out: &mut String, backend: &Backend) {
+    out.push_str("<tfoot><tr><th>all <small>requests, not attempts</small></th><td colspan=\"4\"></td>");
+    html::count(out, backend.in_flight);
+    let recent = &backend.recent;
+    html::rate(out, recent);
+    html::share(out, recent.responses.server_error, recent, "bad");
+    latencies(out, [recent.first_byte.p50, recent.first_byte.p95]);
+    html::count(out, backend.requests_total);
+    html::count(out, backend.responses.success);
+    html::count(out, backend.responses.client_error);
+    html::trouble(out, backend.responses.server_error);
+    html::trouble(out, backend.connect_errors);
+    html::trouble(out, backend.response_errors);
+    html::count(out, backend.retries);
+    out.push_str("<td></td></tr></tfoot>");
+}

@@ -1,0 +1,5 @@
+//! The page and the CSV of a made-up node, and both doors over real sockets.
+
+mod doors;
+mod page;
+mod sample;

@@ -1,0 +1,108 @@
+use super::sample;
+use crate::admin::attention::{self, Severity};
+use crate::admin::report::Report;
+use crate::admin::stats_page;
+
+/// `TIDEGATE_PAGE=FILE cargo test` writes the page for a look at it.
+#[test]
+fn page_shows_everything_and_escapes_names() {
+    let page = stats_page::render(&sample::report());
+    for text in
+        ["https", "primary", "secondary", "images", "painter", "by_ip", "connection refused", "tier 2 active"]
+    {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"));
+    assert!(page.starts_with("<!doctype html>") && page.contains("fetch("));
+    assert!(!page.contains("style=\""), "the policy forbids it");
+    if let Ok(file) = std::env::var("TIDEGATE_PAGE") {
+        std::fs::write(file, page).unwrap();
+    }
+}
+
+#[test]
+fn every_row_has_as_many_cells_as_its_head() {
+    let page = stats_page::render(&sample::report());
+    for table in page.split("<table").skip(1) {
+        let table = table.split("</table>").next().unwrap();
+        let rows: Vec<&str> = table.split("<tr").skip(1).collect();
+        let cells = |row: &str| -> usize {
+            let spans = row.split("colspan=\"").skip(1).map(|rest| {
+                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                digits.parse::<usize>().unwrap() - 1
+            });
+            row.matches("</td>").count() + row.matches("</th>").count() + spans.sum::<usize>()
+        };
+        let counts: Vec<usize> = rows.iter().map(|row| cells(row)).collect();
+        assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?} {table}");
+    }
+}
+
+#[test]
+fn policy_names_the_script_and_the_style() {
+    let policy = stats_page::content_security_policy();
+    assert_eq!(policy.matches("'sha256-").count(), 2);
+    assert!(!policy.contains("unsafe"));
+}
+
+fn calm() -> Report {
+    let mut report = sample::report();
+    report.backends.remove(0);
+    report.tables.pop();
+    for backend in &mut report.backends {
+        (backend.queue, backend.queue_refusals) = (0, 0);
+    }
+    report
+}
+
+#[track_caller]
+fn one_notice(change: impl FnOnce(&mut Report)) -> (Severity, String) {
+    let mut report = calm();
+    assert_eq!(attention::notices(&report), []);
+    change(&mut report);
+    let mut notices = attention::notices(&report);
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    let notice = notices.remove(0);
+    (notice.severity, notice.message)
+}
+
+#[test]
+fn what_fails_clients_is_critical() {
+    let (severity, message) = one_notice(|report| report.backends[0].up = false);
+    assert_eq!((severity, message.contains("no usable server")), (Severity::Critical, true));
+    let (severity, _) = one_notice(|report| report.frontends[0].status = "FULL");
+    assert_eq!(severity, Severity::Critical);
+    let (severity, message) = one_notice(|report| report.frontends[0].recent.responses.server_error = 1000);
+    assert_eq!((severity, message.contains("40%")), (Severity::Critical, true), "{message}");
+    let (severity, _) = one_notice(|report| {
+        (report.backends[0].queue, report.backends[0].queue_max) = (10, 10);
+    });
+    assert_eq!(severity, Severity::Critical);
+}
+
+#[test]
+fn what_takes_the_reserve_is_a_warning() {
+    let (severity, message) = one_notice(|report| report.backends[0].active_tier = Some(2));
+    assert_eq!((severity, message.contains("runs on tier 2")), (Severity::Warning, true));
+    let (severity, _) = one_notice(|report| report.tables[0].full = 1);
+    assert_eq!(severity, Severity::Warning);
+    let (severity, _) = one_notice(|report| report.node.log_lines_dropped = 1);
+    assert_eq!(severity, Severity::Warning);
+}
+
+#[test]
+fn few_requests_prove_nothing() {
+    let mut report = calm();
+    report.frontends[0].recent.requests = 9;
+    report.frontends[0].recent.responses.server_error = 9;
+    assert_eq!(attention::notices(&report), []);
+}
+
+#[test]
+fn the_worst_comes_first() {
+    let mut report = sample::report();
+    report.backends[1].up = false;
+    let notices = attention::notices(&report);
+    assert!(notices.len() > 3 && notices[0].severity == Severity::Critical);
+    assert!(notices.is_sorted_by_key(|notice| notice.severity));
+}
