@@ -6,7 +6,7 @@ use crate::support::edge::Edge;
 use crate::support::http::{Ask, Message};
 use crate::support::rude::{EVENT_STREAM_HEAD, event, stalls_after};
 use crate::support::upstream::Upstream;
-use crate::support::wait::until;
+use crate::support::wait::{eventually, until};
 
 /// sha256 of `the-key-that-is-hashed`.
 const HASHED: &str = "the-key-that-is-hashed";
@@ -202,8 +202,11 @@ backends:
   ai: {servers: {one: {url: <one>}}}",
         &[("one", &one.url())],
     );
-    let refused = (0..3).map(|_| edge.ask(&Ask::get("/v1/models"))).next_back().unwrap();
-    assert_eq!(refused.status(), 429);
+    let mut client = edge.open();
+    let refused = eventually("a refusal", || {
+        let answer = client.ask(&Ask::get("/v1/models"));
+        (answer.status() == 429).then_some(answer)
+    });
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     std::thread::sleep(Duration::from_secs(wait));
     assert_eq!(edge.ask(&Ask::get("/v1/models")).status(), 200, "came back after {wait} s, as told");

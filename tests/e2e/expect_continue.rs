@@ -27,10 +27,13 @@ fn client_that_waits_is_told_to_go_on() {
     client.send(HEAD);
     assert_eq!(client.head().unwrap().status(), 100);
     client.send("body");
-    assert_eq!(client.answer().unwrap().status(), 200);
+    let answer = client.answer().unwrap();
+    assert_eq!(answer.status(), 200);
     let request = one.request();
     assert_eq!((request.body.as_slice(), request.header("expect")), (&b"body"[..], None));
-    assert_eq!(client.ask(&Ask::get("/v1/models")).status(), 200, "the connection goes on");
+    if answer.header("connection") != Some("close") {
+        assert_eq!(client.ask(&Ask::get("/v1/models")).status(), 200, "the connection ended without a word");
+    }
 }
 
 #[test]

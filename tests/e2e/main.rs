@@ -23,6 +23,7 @@ mod logs;
 mod metrics;
 mod mock;
 mod monitor;
+mod queue;
 mod redirect;
 mod request_id;
 mod retries;

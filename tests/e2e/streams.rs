@@ -1,5 +1,6 @@
 //! Server-sent events and other streams: each event when it comes, an end that is one, and a break that shows.
 
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -178,13 +179,12 @@ fn cut_body_that_is_no_event_stream_never_gets_its_final_chunk() {
     assert_eq!((got.as_slice(), end), (&b"somemore"[..], Err(Cut)));
 }
 
-#[test]
-fn cut_body_on_http2_is_reset() {
+/// An edge over TLS, for clients of HTTP/2.
+fn secure(url: &str) -> (Edge, PathBuf) {
     let directory = Scratch::new();
     let authority = Authority::new("a");
     let ca = authority.write(&directory, "ca.pem");
     let pem = authority.issue(&["one.test", "127.0.0.1"]).write(&directory, "one.pem");
-    let upstream = says([CHUNKED_HEAD.as_bytes(), &chunk(b"some")].concat());
     let edge = Edge::start_with(
         &Settings::default(),
         directory,
@@ -195,13 +195,37 @@ frontends:
     default_backend: ai
 backends:
   ai: {servers: {one: {url: <one>}}}",
-        &[("pem", &pem.display().to_string()), ("one", &upstream.url())],
+        &[("pem", &pem.display().to_string()), ("one", url)],
     );
+    (edge, ca)
+}
+
+#[test]
+fn cut_body_on_http2_is_reset() {
+    let upstream = says([CHUNKED_HEAD.as_bytes(), &chunk(b"some")].concat());
+    let (edge, ca) = secure(&upstream.url());
     let got = curl::https(edge.address("web"), "one.test", &ca, "/v1/files/content", &["--http2"]);
-    assert_eq!((got.status, got.version.as_str(), got.body.as_str()), (200, "2", "some"), "{got:?}");
     assert_ne!(got.exit, 0, "curl took it for whole: {got:?}");
     let frames = curl::nghttp(edge.address("web"), "/v1/files/content");
     assert!(frames.contains("recv RST_STREAM frame"), "{frames}");
+}
+
+#[test]
+fn cut_event_stream_on_http2_ends_with_an_error_event_too() {
+    for upstream in cut_streams() {
+        let (edge, ca) = secure(&upstream.url());
+        let got = curl::https(
+            edge.address("web"),
+            "one.test",
+            &ca,
+            "/v1/chat/completions",
+            &["--http2", "-d", "{}"],
+        );
+        assert_eq!((got.status, got.version.as_str()), (200, "2"), "{got:?}");
+        assert!(got.body.starts_with("data: {\"n\":1}\n\ndata: {\"n\":2}\n\n"), "{got:?}");
+        assert!(got.body.contains("\"upstream_error\"") && !got.body.contains("[DONE]"), "{got:?}");
+        assert!(got.body.ends_with("\n\n"), "{got:?}");
+    }
 }
 
 #[test]

@@ -98,7 +98,12 @@ fn verification_can_be_switched_off() {
 
 #[test]
 fn plain_server_where_tls_was_meant_is_refused() {
-    let plain = Upstream::named("plain");
+    let plain = Upstream::start(|peer| {
+        // As web servers do when a handshake comes to a plain port.
+        if peer.connection.exactly(5).is_ok() {
+            peer.send("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
     let edge = Edge::start(
         "
 frontends:

@@ -50,9 +50,9 @@ pub fn rows(csv: &str) -> Vec<Vec<(String, String)>> {
     let names: Vec<&str> = header.unwrap_or_else(|| panic!("no header: {csv}")).split(',').collect();
     lines
         .map(|line| {
-            let values: Vec<&str> = line.split(',').collect();
+            let values = values(line);
             assert_eq!(values.len(), names.len(), "columns differ from the header's: {line}");
-            names.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value.to_owned())).collect()
+            names.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value)).collect()
         })
         .collect()
 }
@@ -62,4 +62,22 @@ pub fn rows(csv: &str) -> Vec<Vec<(String, String)>> {
 pub fn column<'a>(row: &'a [(String, String)], name: &str) -> &'a str {
     let found = row.iter().find(|(column, _)| column == name);
     found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("no column {name}"))
+}
+
+/// The values of a row; one in quotes may hold commas, a quote in it is doubled (RFC 4180).
+fn values(line: &str) -> Vec<String> {
+    let mut values = vec![String::new()];
+    let mut quoted = false;
+    let mut characters = line.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                values.last_mut().unwrap().extend(characters.next())
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => values.push(String::new()),
+            other => values.last_mut().unwrap().push(other),
+        }
+    }
+    values
 }
