@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use crate::admin::View;
 use crate::admin::attention;
 use crate::admin::health::Readiness;
-use crate::admin::report::{Backend, Check, Denied, Frontend, Node, Report, Server, ServerState, Table};
+use crate::admin::report::{
+    Backend, Check, Denied, Frontend, Node, Recent, Report, Server, ServerState, Table,
+};
 use crate::admin::trend::{Reading, Readings, Subject};
 use crate::base::clock::{self, Tick};
 use crate::config::checked::TableKey;
@@ -49,6 +51,11 @@ impl View {
         self.trend.lock().keep(now, readings);
     }
 
+    /// The lock is held for this call alone: a guard inside a larger expression lives to the end of all of it.
+    fn recent(&self, subject: &Subject, reading: &Reading, now: Tick) -> Recent {
+        self.trend.lock().recent(subject, reading, now)
+    }
+
     fn node(&self, snapshot: &Snapshot) -> Node {
         Node {
             version: env!("CARGO_PKG_VERSION"),
@@ -80,7 +87,7 @@ impl View {
             bytes_in: stats.bytes_in.get(),
             bytes_out: stats.bytes_out.get(),
             tls_failures: stats.tls_failures.get(),
-            recent: self.trend.lock().recent(&subject, &of_frontend(frontend), now),
+            recent: self.recent(&subject, &of_frontend(frontend), now),
         }
     }
 
@@ -122,7 +129,7 @@ impl View {
             response_errors: traffic.response_errors.get(),
             bytes_in: traffic.bytes_in.get(),
             bytes_out: traffic.bytes_out.get(),
-            recent: self.trend.lock().recent(&subject, &of_backend(backend), now),
+            recent: self.recent(&subject, &of_backend(backend), now),
             servers: (0..backend.servers.len())
                 .filter_map(|index| self.server(backend, index, now))
                 .collect(),
@@ -159,7 +166,7 @@ impl View {
             response_errors: traffic.response_errors.get(),
             bytes_in: traffic.bytes_in.get(),
             bytes_out: traffic.bytes_out.get(),
-            recent: self.trend.lock().recent(&subject, &of_server(server), now),
+            recent: self.recent(&subject, &of_server(server), now),
         })
     }
 }

@@ -43,12 +43,6 @@ const COMMANDS: &[(&str, &str)] = &[
     ("quit", "disconnect"),
 ];
 
-/// The names of all commands with their arguments.
-#[cfg(test)]
-pub fn usages() -> impl Iterator<Item = &'static str> {
-    COMMANDS.iter().map(|(usage, _)| *usage)
-}
-
 pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
     let words: Vec<&str> = line.split_whitespace().collect();
     let text = match words.as_slice() {

@@ -8,9 +8,9 @@ use crate::admin::units;
 
 const HEAD: &str = "\
 <div class=\"scroll\"><table>
-<thead><tr class=\"groups\"><td></td><th colspan=\"5\">now</th><th colspan=\"4\">last minute</th>\
+<thead><tr class=\"groups\"><td></td><th colspan=\"4\">now</th><th colspan=\"4\">last minute</th>\
 <th colspan=\"8\">since start</th></tr>
-<tr><th>server</th><th>state</th><th>last check</th><th title=\"the lowest tier with a usable server is active\">tier</th>\
+<tr><th>server</th><th class=\"text\" title=\"and since when; below it the last check\">state</th><th title=\"the lowest tier with a usable server is active\">tier</th>\
 <th>weight</th><th title=\"requests on it now, and max_concurrent\">in flight</th>\
 <th class=\"edge\" title=\"attempts\">req/s</th><th>5xx</th>\
 <th title=\"to the first byte of the answer\">first byte p50</th><th>p95</th>\
@@ -50,12 +50,12 @@ fn heading(out: &mut String, backend: &Backend) {
     );
     if backend.queue_refusals > 0 {
         let refused = units::count(backend.queue_refusals);
-        let _ = write!(out, " &middot; <span class=\"bad\">{refused} refused by it</span>");
+        let _ = write!(out, ", {refused} refused since the start");
     }
     let _ = write!(out, " &middot; {} retries", units::count(backend.retries));
     if backend.retries_refused > 0 {
         let refused = units::count(backend.retries_refused);
-        let _ = write!(out, ", <span class=\"bad\">{refused} more than the budget allows</span>");
+        let _ = write!(out, ", {refused} refused by the budget");
     }
     let (received, sent) = (units::bytes(backend.bytes_in), units::bytes(backend.bytes_out));
     let _ = writeln!(out, " &middot; {received} to the servers, {sent} from them</p>");
@@ -77,7 +77,6 @@ fn row(out: &mut String, backend: &Backend, server: &Server) {
         escape(&server.address)
     );
     state(out, server);
-    check(out, server);
     if server.active && tiers(backend) > 1 {
         let _ = write!(out, "<td><b>{}</b> <i>active</i></td>", server.tier);
     } else {
@@ -92,12 +91,12 @@ fn row(out: &mut String, backend: &Backend, server: &Server) {
     html::count(out, server.requests_total);
     html::count(out, server.responses.success);
     html::count(out, server.responses.client_error);
-    html::trouble(out, server.responses.server_error);
-    html::trouble(out, server.connect_errors);
-    html::trouble(out, server.response_errors);
+    html::count(out, server.responses.server_error);
+    html::count(out, server.connect_errors);
+    html::count(out, server.response_errors);
     html::count(out, server.retries);
     let title = format!("down for {} in all", units::seconds(server.down_seconds));
-    let class = if server.times_down == 0 { "zero" } else { "bad" };
+    let class = if server.times_down == 0 { "zero" } else { "" };
     let _ =
         write!(out, "<td class=\"{class}\" title=\"{title}\">{}</td></tr>", units::count(server.times_down));
 }
@@ -116,24 +115,18 @@ fn state(out: &mut String, server: &Server) {
     if let Some(seconds) = server.state_seconds {
         let _ = write!(out, " <i>{}</i>", units::seconds(seconds));
     }
+    if let Some(check) = &server.check {
+        let class = if check.passed { "" } else { " class=\"bad\"" };
+        let _ = write!(
+            out,
+            "<small{class} title=\"took {} ms\">{} {} <i>{} ago</i></small>",
+            check.took_ms,
+            check.code,
+            escape(&check.reason),
+            units::seconds(check.seconds_ago)
+        );
+    }
     out.push_str("</td>");
-}
-
-fn check(out: &mut String, server: &Server) {
-    let Some(check) = &server.check else {
-        out.push_str(UNKNOWN);
-        return;
-    };
-    let class = if check.passed { "check" } else { "check bad" };
-    let title = format!("{} {}, took {} ms", check.code, check.reason, check.took_ms);
-    let _ = write!(
-        out,
-        "<td class=\"{class}\" title=\"{}\">{} {} <i>{} ago</i></td>",
-        escape(&title),
-        check.code,
-        escape(&check.reason),
-        units::seconds(check.seconds_ago)
-    );
 }
 
 fn latencies(out: &mut String, of: [Option<f64>; 2]) {
@@ -149,7 +142,7 @@ fn latencies(out: &mut String, of: [Option<f64>; 2]) {
 
 /// The backend as a whole: a request counts once, however many attempts it took.
 fn whole(out: &mut String, backend: &Backend) {
-    out.push_str("<tfoot><tr><th>all <small>requests, not attempts</small></th><td colspan=\"4\"></td>");
+    out.push_str("<tfoot><tr><th>all <small>requests, not attempts</small></th><td colspan=\"3\"></td>");
     html::count(out, backend.in_flight);
     let recent = &backend.recent;
     html::rate(out, recent);
@@ -158,9 +151,9 @@ fn whole(out: &mut String, backend: &Backend) {
     html::count(out, backend.requests_total);
     html::count(out, backend.responses.success);
     html::count(out, backend.responses.client_error);
-    html::trouble(out, backend.responses.server_error);
-    html::trouble(out, backend.connect_errors);
-    html::trouble(out, backend.response_errors);
+    html::count(out, backend.responses.server_error);
+    html::count(out, backend.connect_errors);
+    html::count(out, backend.response_errors);
     html::count(out, backend.retries);
     out.push_str("<td></td></tr></tfoot>");
 }

@@ -10,7 +10,7 @@ const HEAD: &str = "\
 <section><h2>Frontends</h2><div class=\"scroll\"><table>
 <thead><tr class=\"groups\"><td></td><th colspan=\"3\">now</th><th colspan=\"6\">last minute</th>\
 <th colspan=\"8\">since start</th></tr>
-<tr><th>name</th><th>state</th><th title=\"open connections and how many there may be\">connections</th>\
+<tr><th>name</th><th class=\"text\">state</th><th title=\"open connections and how many there may be\">connections</th>\
 <th title=\"requests in progress\">in flight</th><th class=\"edge\">req/s</th><th>4xx</th><th>5xx</th>\
 <th title=\"of whole requests, to the end of the answer\">p50</th><th>p95</th><th>p99</th>\
 <th class=\"edge\">requests</th><th>2xx</th><th>3xx</th><th>4xx</th><th>5xx</th>\
@@ -44,10 +44,9 @@ fn row(out: &mut String, frontend: &Frontend) {
     html::latencies(out, html::all(&recent.duration));
     html::count(out, frontend.requests_total);
     let responses = &frontend.responses;
-    [responses.success, responses.redirection, responses.client_error]
+    [responses.success, responses.redirection, responses.client_error, responses.server_error]
         .into_iter()
         .for_each(|n| html::count(out, n));
-    html::trouble(out, responses.server_error);
     denied(out, frontend);
     html::bytes(out, frontend.bytes_in);
     html::bytes(out, frontend.bytes_out);

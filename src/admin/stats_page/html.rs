@@ -34,12 +34,6 @@ pub fn count(out: &mut String, n: u64) {
     let _ = write!(out, "<td{class}>{}</td>", units::count(n));
 }
 
-/// A count of what should not happen.
-pub fn trouble(out: &mut String, n: u64) {
-    let class = if n == 0 { "zero" } else { "bad" };
-    let _ = write!(out, "<td class=\"{class}\">{}</td>", units::count(n));
-}
-
 /// `3 / 20`, or `3` where there is no limit.
 pub fn of_limit(out: &mut String, used: u64, limit: Option<u64>) {
     let class = match limit {

@@ -31,7 +31,7 @@ pub fn render(out: &mut String, tables: &[Table]) {
         );
         let _ = write!(out, "<td>{}</td>", units::seconds(table.expire_seconds.ceil() as u64));
         html::count(out, table.evicted);
-        html::trouble(out, table.full);
+        html::count(out, table.full);
         let _ = write!(out, "<td class=\"text\">{}</td></tr>", escape(&table.counters.join(", ")));
     }
     out.push_str("</tbody></table></div></section>\n");
