@@ -60,7 +60,11 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     let shared = Arc::new(Shared { store, state: state.clone(), log });
 
     let (stop, stopped) = watch::channel(false);
-    let view = Arc::new(View::new(&shared.store, &state, listeners.addresses(), shared.log.clone()));
+    let dropped = {
+        let log = shared.log.clone();
+        move || log.as_ref().map_or(0, LogWriter::dropped)
+    };
+    let view = Arc::new(View::new(&shared.store, &state, listeners.addresses(), dropped));
     if let Some(listener) = admin {
         info!("listening admin address={}", listener.local_addr()?);
         spawn(admin::http::serve(listener, view.clone(), stopped.clone()));
