@@ -48,7 +48,7 @@ impl Setting {
 
     /// A demo without `--seconds`, once it has printed everything.
     fn running(&self) -> Child {
-        let mut child = self.demo().stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = self.demo().stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let last = lines.map_while(Result::ok).find(|line| line.contains("Ctrl-C ends everything"));
         assert!(last.is_some(), "the demo ended before it had said what to try");
