@@ -108,3 +108,17 @@ fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Ful
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_is_documented() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/management.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        for path in PATHS.lines().filter_map(|line| line.split(' ').next()) {
+            assert!(page.contains(&format!("\n| `{path}` |")), "{path} is not in docs/management.md");
+        }
+    }
+}

@@ -116,3 +116,25 @@ fn list(heading: &str, commands: Vec<&(&str, &str)>) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_chapter_and_every_chapter_a_command() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/management.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (_, rest) = page.split_once("\n## The runtime socket\n").unwrap();
+        let (chapter, _) = rest.split_once("\n## ").unwrap();
+        let mut documented: Vec<&str> = chapter
+            .lines()
+            .filter_map(|line| line.strip_prefix("### `"))
+            .map(|heading| heading.trim_end_matches('`'))
+            .collect();
+        documented.sort_unstable();
+        let mut known: Vec<&str> = COMMANDS.iter().map(|(usage, _)| *usage).collect();
+        known.sort_unstable();
+        assert_eq!(documented, known);
+    }
+}
