@@ -2,6 +2,7 @@
 //! refused. HTTP/1 heads are checked on the raw bytes, HTTP/2 requests on what the framing layer made of them. Owns the
 //! rules of RFC 9112 and RFC 9113 for heads; not bodies, and not what a refused client is answered.
 
+mod answer;
 mod authority;
 mod bytes;
 mod fault;
@@ -11,6 +12,7 @@ mod head;
 mod scan;
 mod target;
 
+pub use answer::check_response_head;
 pub use authority::Authority;
 pub use fault::HeadFault;
 pub use framing::Framing;

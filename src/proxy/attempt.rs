@@ -18,6 +18,7 @@ use crate::proxy::context::Context;
 use crate::proxy::hold;
 use crate::proxy::upstream_request::{self, Framing};
 use crate::upstream::connect::{ConnectError, connect};
+use crate::wire;
 
 /// The request body: what came of it, and how it goes on.
 pub struct Body {
@@ -46,6 +47,37 @@ impl Body {
     /// Nothing is sent again from here on.
     pub fn forget(&mut self) {
         self.kept = Vec::new();
+    }
+
+    /// Waits for `future`. What the client sends meanwhile is read and kept; `Err` when it leaves, or sends too much or
+    /// too slowly. A client that waits for `100 Continue` owes nothing.
+    pub async fn meanwhile<T>(
+        &mut self,
+        session: &mut ServerSession,
+        silence: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Outcome> {
+        let mut future = std::pin::pin!(future);
+        loop {
+            if session.is_body_done() {
+                hold(session, true);
+            }
+            let done = session.is_body_done();
+            let silence = if self.expects_continue { Duration::MAX } else { silence };
+            tokio::select! {
+                biased;
+                value = &mut future => return Ok(value),
+                part = client_event(session, false, silence) => match part {
+                    Ok(part) => {
+                        if let Some(part) = part.filter(|part| !part.is_empty()) {
+                            self.count(&part)?;
+                            self.kept.push(part);
+                        }
+                    }
+                    Err(e) => return Err(client_error(&e, done)),
+                },
+            }
+        }
     }
 
     /// Counts a part; `Err` when the whole is too large.
@@ -94,7 +126,8 @@ pub async fn run(
     }
     let begun = clock::instant();
     let timeout = context.backend().map_or(Duration::ZERO, |backend| backend.connect).min(context.time_left());
-    let connection = match unless_client_leaves(session, connect(&target, timeout)).await {
+    let silence = context.frontend().client;
+    let connection = match body.meanwhile(session, silence, connect(&target, timeout)).await {
         Ok(connection) => connection,
         Err(outcome) => return Ok(Attempt::Over(outcome)),
     };
@@ -117,22 +150,6 @@ pub async fn run(
                 _ => Failure::Connect,
             }))
         }
-    }
-}
-
-/// Waits for `future`, unless a client that has sent everything leaves.
-async fn unless_client_leaves<T>(
-    session: &mut ServerSession,
-    future: impl Future<Output = T>,
-) -> Result<T, Outcome> {
-    if !session.is_body_done() {
-        return Ok(future.await);
-    }
-    hold(session, true);
-    tokio::select! {
-        biased;
-        done = future => Ok(done),
-        _ = session.read_body_or_idle(true) => Err(Outcome::ClientLeft),
     }
 }
 
@@ -191,6 +208,9 @@ async fn send(
         match event {
             Event::Head(Ok(_)) => {
                 let Some(head) = sending.to.resp_header() else { continue };
+                if wire::check_response_head(&sending.to.get_headers_raw_bytes()).is_err() {
+                    return Ok(Attempt::Failed(Failure::Broken));
+                }
                 match head.status {
                     StatusCode::SWITCHING_PROTOCOLS if !sending.to.was_upgraded() => {
                         return Ok(Attempt::Failed(Failure::Broken));
@@ -283,6 +303,9 @@ pub async fn client_event(
     }
     if stopped {
         return std::future::pending().await;
+    }
+    if silence == Duration::MAX {
+        return session.read_body_or_idle(false).await;
     }
     match pingora_timeout::timeout(silence, session.read_body_or_idle(false)).await {
         Ok(part) => part,

@@ -115,8 +115,9 @@ impl Context {
         self.times.queued.is_some_and(|time| !time.is_zero())
     }
 
-    /// How long until a counter that refused this request reads no more than its limit.
+    /// How long until a counter that refused this request lets the next one pass: that one counts before it is tested.
     pub fn until_below(&self, test: CounterTest) -> Option<Duration> {
-        Some(self.tracked(test.table)?.until_below(test.counter, test.above, self.now()))
+        let room_for_one = test.above.saturating_sub(1);
+        Some(self.tracked(test.table)?.until_below(test.counter, room_for_one, self.now()))
     }
 }

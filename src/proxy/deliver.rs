@@ -18,6 +18,8 @@ use crate::rewrite::header::hop_by_hop;
 use crate::rewrite::request_id;
 
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
+/// How long an HTTP/2 connection gets to write the last event of a broken stream.
+const FLUSH_HTTP2: Duration = Duration::from_millis(50);
 const DONE: &[u8] = b"data: [DONE]";
 
 /// Sends the answer. From here on the client has seen something, and no other server can help.
@@ -228,5 +230,8 @@ async fn error_event(session: &mut ServerSession, outcome: Outcome, tail: &Tail)
     event.extend_from_slice(b"data: ");
     event.extend_from_slice(&body);
     event.extend_from_slice(b"\n\n");
-    let _ = session.write_response_body(event.into(), false).await;
+    if session.write_response_body(event.into(), false).await.is_ok() && session.is_http2() {
+        // The reset that ends the stream overtakes what the connection has not written yet: let it write.
+        pingora_timeout::sleep(FLUSH_HTTP2).await;
+    }
 }

@@ -36,6 +36,8 @@ impl ProxyHttp for Edge {
 
     async fn request_filter(&self, session: &mut Session, _: &mut ()) -> pingora::Result<bool> {
         let session = session.as_downstream_mut();
+        // Its default would cut `timeouts.client` at a minute; we time every wait ourselves.
+        session.set_read_timeout(None);
         let mut context = self.begin(
             session.client_addr().and_then(|address| address.as_inet()).copied(),
             session.digest().and_then(|digest| digest.ssl_digest.clone()),

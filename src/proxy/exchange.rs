@@ -12,7 +12,7 @@ use crate::pool::retry::{self, Tried};
 use crate::pool::{Pick, Pool, Slot};
 use crate::proxy::attempt::{self, Answer, Attempt, Body};
 use crate::proxy::context::Context;
-use crate::proxy::{deliver, reply};
+use crate::proxy::deliver;
 use crate::runtime::snapshot::Backend;
 
 /// Serves the request from the backend in the context. `max_body` is in bytes.
@@ -31,7 +31,7 @@ pub async fn run(
     let safe = may_be_sent_twice(session);
     let mut tried = Tried::default();
     loop {
-        let slot = match choose(context, session, &backend.pool, &tried, backend.queue).await {
+        let slot = match choose(context, session, &mut body, &backend.pool, &tried, backend.queue).await {
             Ok(slot) => slot,
             Err(outcome) => return Ok(outcome),
         };
@@ -75,7 +75,7 @@ pub async fn run(
                 traffic.redispatches.one();
             }
         }
-        if let Some(outcome) = back_off(context, session, backend, failure, &tried).await {
+        if let Err(outcome) = back_off(context, session, &mut body, failure, &tried).await {
             return Ok(outcome);
         }
     }
@@ -84,45 +84,31 @@ pub async fn run(
 async fn choose(
     context: &mut Context,
     session: &mut ServerSession,
+    body: &mut Body,
     pool: &Pool,
     tried: &Tried,
     patience: Duration,
 ) -> Result<Slot, Outcome> {
     let begun = clock::instant();
     let mut pick = pool.pick(tried);
-    let mut waiting_began = false;
     loop {
         let mut ticket = match pick {
             Pick::Server(slot) => {
-                let waited = if waiting_began { begun.elapsed() } else { Duration::ZERO };
-                context.times.queued = Some(context.times.queued.unwrap_or_default() + waited);
+                context.times.queued.get_or_insert(Duration::ZERO);
                 return Ok(slot);
             }
             Pick::QueueFull => return Err(Outcome::Overloaded),
             Pick::NoServer => return Err(Outcome::NoServer),
             Pick::Wait(ticket) => ticket,
         };
-        waiting_began = true;
         let left = patience.saturating_sub(begun.elapsed()).min(context.time_left());
-        let waiting = async {
-            if !session.is_body_done() {
-                (&mut ticket).await;
-                return true;
-            }
-            crate::proxy::hold(session, true);
-            tokio::select! {
-                biased;
-                () = &mut ticket => true,
-                _ = session.read_body_or_idle(true) => false,
-            }
-        };
-        pick = match pingora_timeout::timeout(left, waiting).await {
-            Ok(true) => pool.resume(tried, ticket),
-            Ok(false) => return Err(Outcome::ClientLeft),
-            Err(_) => {
-                context.times.queued = Some(begun.elapsed());
-                return Err(Outcome::Overloaded);
-            }
+        let turn = pingora_timeout::timeout(left, &mut ticket);
+        let silence = context.frontend().client;
+        let turn = body.meanwhile(session, silence, turn).await;
+        context.times.queued = Some(begun.elapsed());
+        pick = match turn? {
+            Ok(()) => pool.resume(tried, ticket),
+            Err(_) => return Err(Outcome::Overloaded),
         };
     }
 }
@@ -151,21 +137,21 @@ fn retry_failure(failure: Failure) -> retry::Failure {
 async fn back_off(
     context: &mut Context,
     session: &mut ServerSession,
-    backend: &Backend,
+    body: &mut Body,
     failure: Failure,
     tried: &Tried,
-) -> Option<Outcome> {
+) -> Result<(), Outcome> {
+    let Some(backend) = context.backend() else { return Err(Outcome::Internal) };
     let another = backend.pool.has_other(tried);
     let random = context.worker.random();
     let wait = backend.retry.backoff(context.attempts, retry_failure(failure), another, random);
     if wait.is_zero() {
-        return None;
+        return Ok(());
     }
-    let left = context.time_left();
-    if wait >= left {
-        return Some(Outcome::TotalTimeout);
+    if wait >= context.time_left() {
+        return Err(Outcome::TotalTimeout);
     }
-    reply::wait(session, wait).await
+    body.meanwhile(session, context.frontend().client, pingora_timeout::sleep(wait)).await
 }
 
 fn status_of(answer: &Answer) -> u16 {
