@@ -1,14 +1,15 @@
 //! Quantities as a person reads them on the page: few digits, always a unit.
 
-/// `12s`, `3m 20s`, `5h 12m`, `3d 4h`.
+/// `12s`, `3m 20s`, `5h 12m`, `3d 4h`; `30m`, where there is nothing else.
 pub fn seconds(total: u64) -> String {
     let (days, hours, minutes, seconds) = (total / 86_400, total / 3600 % 24, total / 60 % 60, total % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {seconds}s"),
-        (0, _, _) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
+    let (whole, rest) = match (days, hours, minutes) {
+        (0, 0, 0) => return format!("{seconds}s"),
+        (0, 0, _) => (format!("{minutes}m"), (seconds, 's')),
+        (0, _, _) => (format!("{hours}h"), (minutes, 'm')),
+        _ => (format!("{days}d"), (hours, 'h')),
+    };
+    if rest.0 == 0 { whole } else { format!("{whole} {}{}", rest.0, rest.1) }
 }
 
 /// A latency: `0.8 ms`, `23 ms`, `1.2 s`, `3m 20s`.
@@ -77,6 +78,7 @@ mod tests {
     #[test]
     fn quantities_have_few_digits_and_a_unit() {
         assert_eq!([59, 200, 18_720, 273_600].map(seconds), ["59s", "3m 20s", "5h 12m", "3d 4h"]);
+        assert_eq!([0, 60, 3600, 86_400].map(seconds), ["0s", "1m", "1h", "1d"]);
         assert_eq!(
             [0.0008, 0.0234, 1.234, 12.34, 200.0].map(latency),
             ["0.8 ms", "23 ms", "1.23 s", "12.3 s", "3m 20s"]
