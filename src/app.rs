@@ -74,14 +74,14 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     }
 
     let ready = async {
-        resolve::first(&state).await;
+        resolve::first(&state, &shared.store.load()).await;
         probe::first_round(&shared.store.load(), &state).await;
     };
     tokio::select! {
         () = ready => {}
         _ = signals.next() => return Ok(()),
     }
-    spawn(resolve::keep_fresh(state.clone()));
+    spawn(resolve::keep_fresh(state.clone(), shared.store.clone()));
     spawn(probe::run(shared.store.load(), state.clone()));
     spawn(purge(shared.clone()));
     let workers = workers::start(&shared, listeners, threads, &stopped)?;

@@ -196,6 +196,7 @@ impl Pool {
 
     fn is_usable(&self, member: &Member) -> bool {
         member.server.admin() == Admin::Ready
+            && !member.server.lost()
             && (self.checks.is_none() || member.server.state() == State::Up)
             && member.effective_weight() > 0
     }

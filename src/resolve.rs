@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use log::{info, warn};
 
+use crate::runtime::snapshot::Snapshot;
 use crate::runtime::state::State;
+use crate::runtime::store::Store;
 use crate::runtime::target::Addresses;
 
 /// How often a name is looked up again. The system's resolver tells no TTL.
@@ -17,12 +19,23 @@ const RETRY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks up every name once, all at the same time.
-pub async fn first(state: &State) {
+pub async fn first(state: &State, snapshot: &Snapshot) {
     futures::future::join_all(state.all_addresses().iter().map(|addresses| look_up(addresses))).await;
+    mark(state, snapshot);
+}
+
+/// A server whose name has no address takes no traffic, checked or not.
+fn mark(state: &State, snapshot: &Snapshot) {
+    for backend in &snapshot.backends {
+        for (server, member) in backend.servers.iter().zip(backend.pool.members()) {
+            let lost = server.target.addresses.load().is_empty();
+            member.server.set_lost(lost, state.clock.now());
+        }
+    }
 }
 
 /// Looks up every name again and again.
-pub async fn keep_fresh(state: Arc<State>) {
+pub async fn keep_fresh(state: Arc<State>, store: Arc<Store>) {
     let mut since_refresh = Duration::ZERO;
     loop {
         tokio::time::sleep(RETRY).await;
@@ -34,6 +47,7 @@ pub async fn keep_fresh(state: Arc<State>) {
         let names = state.all_addresses();
         let due = names.iter().filter(|addresses| all || addresses.load().is_empty());
         futures::future::join_all(due.map(|addresses| look_up(addresses))).await;
+        mark(&state, &store.load());
     }
 }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -34,6 +34,8 @@ pub struct Server {
     /// A copy of `checks.health.state()` that the request path reads without a lock.
     state: AtomicU8,
     admin: AtomicU8,
+    /// Its name has no address: there is nowhere to connect to.
+    lost: AtomicBool,
     weight_override: AtomicU32,
     checks: Mutex<Checks>,
 }
@@ -61,6 +63,7 @@ impl Server {
             in_flight: AtomicU32::new(0),
             state: AtomicU8::new(encode_state(State::Unknown)),
             admin: AtomicU8::new(encode_admin(Admin::Ready)),
+            lost: AtomicBool::new(false),
             weight_override: AtomicU32::new(NO_OVERRIDE),
             checks: Mutex::default(),
         }
@@ -91,6 +94,20 @@ impl Server {
             self.checks.lock().last_change = Some(now);
             self.queue.wake_all();
         }
+    }
+
+    pub fn lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Says whether the server's name has an address. True when that is new.
+    pub fn set_lost(&self, lost: bool, now: Tick) -> bool {
+        let news = self.lost.swap(lost, Ordering::AcqRel) != lost;
+        if news {
+            self.checks.lock().last_change = Some(now);
+            self.queue.wake_all();
+        }
+        news
     }
 
     /// The weight an operator set at run time, if any.
@@ -148,6 +165,9 @@ impl Server {
     pub fn status_text(&self, checks: Option<Thresholds>, weight: u16) -> Cow<'static, str> {
         if self.admin() == Admin::Maint {
             return Cow::Borrowed("MAINT");
+        }
+        if self.lost() {
+            return Cow::Borrowed("DOWN (resolution)");
         }
         let draining = weight == 0 || self.admin() == Admin::Drain;
         match (checks, self.state()) {
