@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use log::{info, warn};
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -218,10 +219,16 @@ fn open_socket(path: &Path) -> anyhow::Result<AdminSocket> {
         }
         std::fs::remove_file(path).context("a file is in the way")?;
     }
-    let listener = StdUnixListener::bind(path)?;
+    // Nobody may connect before the mode is right, so it is set before the socket listens.
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    listener.set_nonblocking(true)?;
-    Ok(AdminSocket { listener, path: path.to_owned() })
+    socket.listen(64)?;
+    socket.set_nonblocking(true)?;
+    Ok(AdminSocket {
+        listener: StdUnixListener::from(std::os::fd::OwnedFd::from(socket)),
+        path: path.to_owned(),
+    })
 }
 
 fn access_log(checked: &Checked) -> anyhow::Result<Option<LogWriter>> {

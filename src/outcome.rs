@@ -38,7 +38,10 @@ pub enum Outcome {
     /// A `deny` rule, with this status.
     Denied(u16),
     /// Malformed or ambiguous; the reason is a label of `tidegate_denied_total`.
-    BadRequest { status: u16, reason: &'static str },
+    BadRequest {
+        status: u16,
+        reason: &'static str,
+    },
     /// Missing or unknown client key.
     Unauthorized,
     Limited(Limit),
@@ -125,9 +128,7 @@ impl Outcome {
                 error(503, "overloaded", SERVER, "All servers are busy. Try again in a moment.")
             }
             Outcome::Failed(failure) => match failure {
-                Failure::Connect => {
-                    error(503, "no_server_available", SERVER, "No server could be reached.")
-                }
+                Failure::Connect => error(503, "no_server_available", SERVER, "No server could be reached."),
                 Failure::ConnectTimeout | Failure::FirstByte => {
                     error(504, "upstream_timeout", SERVER, "The server did not answer in time.")
                 }

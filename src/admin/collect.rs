@@ -173,7 +173,8 @@ impl View {
 
 /// The same words for the page and for `tidegate_server_state`.
 pub fn server_state(backend: &snapshot::Backend, member: &Member) -> ServerState {
-    let up = !member.server.lost() && (backend.pool.checks().is_none() || member.server.state() == Health::Up);
+    let up =
+        !member.server.lost() && (backend.pool.checks().is_none() || member.server.state() == Health::Up);
     match member.server.admin() {
         Admin::Maint => ServerState::Maint,
         _ if !up => ServerState::Down,

@@ -17,7 +17,9 @@ const CALLS: [&str; 10] = [
 
 /// Whether `path` is such a call, or below one.
 pub fn is_call(path: &str) -> bool {
-    CALLS.iter().any(|call| path.strip_prefix(call).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    CALLS
+        .iter()
+        .any(|call| path.strip_prefix(call).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// Whether an event stream from this path ends with `data: [DONE]`.
@@ -31,7 +33,9 @@ mod tests {
 
     #[test]
     fn only_what_computes_is_a_call() {
-        assert!(is_call("/v1/chat/completions") && is_call("/v1/images/generations") && is_call("/v1/models/x"));
+        assert!(
+            is_call("/v1/chat/completions") && is_call("/v1/images/generations") && is_call("/v1/models/x")
+        );
         assert!(!is_call("/v1/files") && !is_call("/v1/modelsx") && !is_call("/v1") && !is_call("/orders"));
     }
 }

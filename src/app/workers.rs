@@ -47,7 +47,8 @@ pub fn start(
     let mut sockets: Vec<Vec<TcpListener>> = (0..threads).map(|_| Vec::new()).collect();
     for (frontend, bound) in listeners.bound {
         let address = bound.address;
-        let open = bound.open().with_context(|| format!("frontend `{frontend}`: cannot listen on {address}"))?;
+        let open =
+            bound.open().with_context(|| format!("frontend `{frontend}`: cannot listen on {address}"))?;
         for (thread, socket) in sockets.iter_mut().zip(open) {
             thread.push(socket);
         }

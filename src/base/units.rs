@@ -61,7 +61,8 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 fn plain(number: &str) -> bool {
-    number.starts_with(|c: char| c.is_ascii_digit()) && number.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    number.starts_with(|c: char| c.is_ascii_digit())
+        && number.bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }
 
 /// `number * factor` without a detour over floating point, so that `0.1s` is exactly 100 ms.

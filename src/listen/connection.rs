@@ -15,6 +15,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::base::clock;
 use crate::listen::head::{self, Head};
 use crate::transport::io::{Flush, Io, Side, TcpFacts};
 use crate::transport::tls;
@@ -40,7 +41,8 @@ pub enum Refusal {
 /// The proxy's part of a request that never came to be: it is counted and logged like any other.
 pub trait Refusals: Send + Sync {
     /// Counts and logs it; gives the whole HTTP/1 answer, empty where none can be given.
-    fn refuse(&self, refusal: Refusal, peer: SocketAddr, encrypted: bool, head: &[u8]) -> Vec<u8>;
+    /// `took`: from the first byte of the head on.
+    fn refuse(&self, refusal: Refusal, peer: SocketAddr, took: Duration, head: &[u8]) -> Vec<u8>;
 }
 
 /// What a connection needs to know, as of when it was accepted.
@@ -85,7 +87,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
     {
         let mut first = true;
         loop {
-            let refusal = match self.next_head(&mut io, settings, first).await {
+            let (head, took) = self.next_head(&mut io, settings, first).await;
+            let refusal = match head {
                 Head::Request(head) => {
                     let mut session = ServerSession::new_http1(io);
                     session.set_keepalive(Some(settings.keep_alive.as_secs().max(1)));
@@ -105,31 +108,32 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
                 Head::TooSlow(head) => (Refusal::TooSlow, head),
                 Head::Cut(head) => (Refusal::Cut, head),
             };
-            return self.refuse(*io, peer, refusal).await;
+            return self.refuse(*io, peer, refusal, took).await;
         }
     }
 
-    async fn next_head<S>(&self, io: &mut Io<S>, settings: &Settings, first: bool) -> Head
+    /// The next head, and how long it took from its first byte.
+    async fn next_head<S>(&self, io: &mut Io<S>, settings: &Settings, first: bool) -> (Head, Duration)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let begun = tokio::select! {
             biased; // what is already here is served, whatever was ordered meanwhile
             begun = pingora_timeout::timeout(settings.keep_alive, head::first_bytes(io)) => begun,
-            () = stopping(self.stop.clone(), first) => return Head::Idle,
+            () = stopping(self.stop.clone(), first) => return (Head::Idle, Duration::ZERO),
         };
-        match begun {
-            Ok(Ok(Some(bytes))) => head::rest(io, bytes, settings.request_head, &settings.limits).await,
-            _ => Head::Idle,
-        }
+        let Ok(Ok(Some(bytes))) = begun else { return (Head::Idle, Duration::ZERO) };
+        let begun = clock::instant();
+        let head = head::rest(io, bytes, settings.request_head, &settings.limits).await;
+        (head, begun.elapsed())
     }
 
-    async fn refuse<S>(&self, mut io: Io<S>, peer: SocketAddr, (refusal, head): (Refusal, BytesMut))
+    async fn refuse<S>(&self, mut io: Io<S>, peer: SocketAddr, refusal: (Refusal, BytesMut), took: Duration)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let encrypted = io.get_ssl_digest().is_some();
-        let answer = self.refusals.refuse(refusal, peer, encrypted, &head);
+        let (refusal, head) = refusal;
+        let answer = self.refusals.refuse(refusal, peer, took, &head);
         if answer.is_empty() || io.write_all(&answer).await.is_err() {
             return;
         }

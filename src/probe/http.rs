@@ -79,4 +79,3 @@ fn request(check: &Check, server: &Server) -> pingora::Result<Box<RequestHeader>
     }
     Ok(Box::new(head))
 }
-

@@ -125,7 +125,8 @@ pub async fn run(
         }
     }
     let begun = clock::instant();
-    let timeout = context.backend().map_or(Duration::ZERO, |backend| backend.connect).min(context.time_left());
+    let timeout =
+        context.backend().map_or(Duration::ZERO, |backend| backend.connect).min(context.time_left());
     let silence = context.frontend().client;
     let connection = match body.meanwhile(session, silence, connect(&target, timeout)).await {
         Ok(connection) => connection,

@@ -169,7 +169,9 @@ async fn pump(
 /// Gives the connection to the next request, if it is clean.
 async fn keep(context: &Context, mut answer: Answer) {
     answer.server.respect_keepalive();
-    if !answer.stopped && answer.sent && answer.server.will_keepalive()
+    if !answer.stopped
+        && answer.sent
+        && answer.server.will_keepalive()
         && let Some(server) = context.server()
         && let Some(stream) = answer.server.reuse().await
     {

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::modules::http::HttpModules;
@@ -140,7 +141,7 @@ fn ends_clean(outcome: Outcome) -> bool {
 }
 
 impl Refusals for Edge {
-    fn refuse(&self, refusal: Refusal, peer: SocketAddr, _encrypted: bool, head: &[u8]) -> Vec<u8> {
+    fn refuse(&self, refusal: Refusal, peer: SocketAddr, took: Duration, head: &[u8]) -> Vec<u8> {
         let outcome = match refusal {
             Refusal::Malformed(fault) => {
                 Outcome::BadRequest { status: fault.status(), reason: fault.reason() }
@@ -149,6 +150,6 @@ impl Refusals for Edge {
             Refusal::Cut => Outcome::ClientLeft,
         };
         let context = self.begin(Some(peer), None, RequestId::new());
-        finish::refused(context, head, outcome)
+        finish::refused(context, head, outcome, took)
     }
 }

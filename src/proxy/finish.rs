@@ -1,6 +1,7 @@
 //! The end of a request: counted, logged, and what it held given back.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use http::{HeaderMap, Version};
 use pingora::protocols::http::ServerSession;
@@ -30,21 +31,22 @@ pub fn run(context: Context, session: &mut ServerSession, outcome: Outcome) {
     if context.monitor {
         return;
     }
-    let sizes = Sizes::of(session);
-    count(&context, outcome, status, &sizes);
-    log(&context, outcome, status, &sizes, Some(session));
+    let end = End { outcome, status, sizes: Sizes::of(session), duration: context.times.begun.elapsed() };
+    count(&context, &end);
+    log(&context, &end, Some(session));
 }
 
 /// A request that never came to be: counts and logs it, and makes its answer.
-pub fn refused(context: Context, head: &[u8], outcome: Outcome) -> Vec<u8> {
+pub fn refused(context: Context, head: &[u8], outcome: Outcome, duration: Duration) -> Vec<u8> {
     let answer = match outcome.error() {
         Some(error) => raw_answer(&context, error),
         None => Vec::new(),
     };
     let status = outcome.error().map(|error| error.status);
     let sizes = Sizes { bytes_in: head.len() as u64, bytes_out: answer.len() as u64 };
-    count(&context, outcome, status, &sizes);
-    log(&context, outcome, status, &sizes, None);
+    let end = End { outcome, status, sizes, duration };
+    count(&context, &end);
+    log(&context, &end, None);
     answer
 }
 
@@ -62,6 +64,14 @@ fn raw_answer(context: &Context, error: ClientError) -> Vec<u8> {
     .into_bytes();
     answer.extend_from_slice(&body);
     answer
+}
+
+/// How it ended, and what it came to.
+struct End {
+    outcome: Outcome,
+    status: Option<u16>,
+    sizes: Sizes,
+    duration: Duration,
 }
 
 /// Bytes from and to the client. Heads are counted as HTTP/1 writes them, on HTTP/2 too.
@@ -86,13 +96,14 @@ fn fields(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>() + 2
 }
 
-fn count(context: &Context, outcome: Outcome, status: Option<u16>, sizes: &Sizes) {
+fn count(context: &Context, end: &End) {
+    let End { outcome, status, sizes, duration } = end;
+    let (outcome, status) = (*outcome, *status);
     let frontend = context.frontend();
     let stats = &frontend.stats;
     stats.bytes_in.add(sizes.bytes_in);
     stats.bytes_out.add(sizes.bytes_out);
-    let duration = context.times.begun.elapsed();
-    stats.duration.observe(duration);
+    stats.duration.observe(*duration);
     if let Some(status) = status {
         stats.answers.count(status);
     }
@@ -101,7 +112,10 @@ fn count(context: &Context, outcome: Outcome, status: Option<u16>, sizes: &Sizes
     }
     match outcome {
         Outcome::Denied(_) | Outcome::Unauthorized | Outcome::Limited(_) => stats.denied_requests.one(),
-        Outcome::BadRequest { .. } | Outcome::BodyTooLarge | Outcome::RequestTimeout | Outcome::ClientLeft => {
+        Outcome::BadRequest { .. }
+        | Outcome::BodyTooLarge
+        | Outcome::RequestTimeout
+        | Outcome::ClientLeft => {
             stats.bad_requests.one();
         }
         Outcome::Returned(_) | Outcome::Redirected(_) => stats.answered_here.one(),
@@ -111,30 +125,34 @@ fn count(context: &Context, outcome: Outcome, status: Option<u16>, sizes: &Sizes
         stats.first_byte.observe(time);
     }
     let cells = match (context.backend, context.server) {
-        (Some(backend), Some(server)) => frontend.answers.get(backend).and_then(|servers| servers.get(server)),
+        (Some(backend), Some(server)) => {
+            frontend.answers.get(backend).and_then(|servers| servers.get(server))
+        }
         _ => None,
     };
     cells.unwrap_or(&frontend.local).count(status);
-    let Some(backend) = context.backend().filter(|_| context.attempts > 0 || context.queued()) else { return };
+    let Some(backend) = context.backend().filter(|_| context.attempts > 0 || context.queued()) else {
+        return;
+    };
     if context.queued() {
         backend.stats.queued.one();
     }
     if outcome == Outcome::Overloaded {
         backend.stats.queue_refusals.one();
     }
-    traffic(&backend.stats.traffic, context, outcome, status, sizes);
+    traffic(&backend.stats.traffic, context, end);
     if let Some(server) = context.server() {
-        traffic(&server.stats.traffic, context, outcome, status, sizes);
+        traffic(&server.stats.traffic, context, end);
     }
 }
 
-fn traffic(to: &Traffic, context: &Context, outcome: Outcome, status: Option<u16>, sizes: &Sizes) {
-    to.bytes_in.add(sizes.bytes_in);
-    to.bytes_out.add(sizes.bytes_out);
-    if let Some(status) = status {
+fn traffic(to: &Traffic, context: &Context, end: &End) {
+    to.bytes_in.add(end.sizes.bytes_in);
+    to.bytes_out.add(end.sizes.bytes_out);
+    if let Some(status) = end.status {
         to.answers.count(status);
     }
-    match outcome {
+    match end.outcome {
         Outcome::ClientLeft | Outcome::ClientLeftInAnswer => to.client_aborts.one(),
         Outcome::AnswerCut | Outcome::AnswerSilent => {
             to.server_aborts.one();
@@ -155,25 +173,22 @@ fn traffic(to: &Traffic, context: &Context, outcome: Outcome, status: Option<u16
     if let Some(time) = times.first_byte {
         to.first_byte.observe(time);
     }
-    let duration = times.begun.elapsed();
-    to.total_time.add(duration);
-    to.duration.observe(duration);
+    to.total_time.add(end.duration);
+    to.duration.observe(end.duration);
 }
 
-fn log(
-    context: &Context,
-    outcome: Outcome,
-    status: Option<u16>,
-    sizes: &Sizes,
-    session: Option<&ServerSession>,
-) {
-    let (Some(writer), Some(format)) = (&context.worker.shared.log, context.snapshot.access_log) else { return };
+fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
+    let (Some(writer), Some(format)) = (&context.worker.shared.log, context.snapshot.access_log) else {
+        return;
+    };
     let head = session.map(ServerSession::req_header);
     let times = &context.times;
     let state = &context.worker.shared.state;
     let client = context.identity.client();
     let plan = client.and_then(|client| context.snapshot.plans.get(client.plan?));
-    let backend = context.backend().filter(|_| context.attempts > 0 || outcome.error().is_some_and(|e| e.status == 503));
+    let backend = context
+        .backend()
+        .filter(|_| context.attempts > 0 || end.outcome.error().is_some_and(|e| e.status == 503));
     let server = context.server();
     let record = Record {
         at: times.unix,
@@ -187,20 +202,20 @@ fn log(
         target: head.map(|head| head.raw_path()),
         protocol: head.map(|head| protocol(head.version)),
         host: head.map(|head| authority(head).as_bytes()),
-        status,
-        bytes_in: sizes.bytes_in,
-        bytes_out: sizes.bytes_out,
-        request_time: head.map(|_| std::time::Duration::ZERO),
+        status: end.status,
+        bytes_in: end.sizes.bytes_in,
+        bytes_out: end.sizes.bytes_out,
+        request_time: head.map(|_| Duration::ZERO),
         queue_time: times.queued,
         connect_time: times.connected,
         response_time: times.server_first_byte,
         first_byte_time: times.first_byte,
-        duration: times.begun.elapsed(),
+        duration: end.duration,
         attempts: context.attempts,
-        termination: outcome.termination(),
+        termination: end.outcome.termination(),
         client_name: client.map(|client| &*client.name),
         plan: plan.map(|plan| &*plan.name),
-        error_code: outcome.error().map(|error| error.code),
+        error_code: end.outcome.error().map(|error| error.code),
         stream: context.streamed,
         in_flight: InFlight {
             process: state.connections.open() as u64,

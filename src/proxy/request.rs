@@ -30,10 +30,10 @@ pub async fn run(context: &mut Context, session: &mut ServerSession) -> pingora:
 }
 
 async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> pingora::Result<Outcome> {
-    if session.is_http2() {
-        if let Err(fault) = wire::check_h2_request(session.req_header(), &HeadLimits::default()) {
-            return Ok(Outcome::BadRequest { status: fault.status(), reason: fault.reason() });
-        }
+    if session.is_http2()
+        && let Err(fault) = wire::check_h2_request(session.req_header(), &HeadLimits::default())
+    {
+        return Ok(Outcome::BadRequest { status: fault.status(), reason: fault.reason() });
     }
     if context.frontend().monitor.as_deref() == Some(session.req_header().uri.path()) {
         return reply::monitor(context, session).await;

@@ -25,8 +25,7 @@ pub async fn run(context: &mut Context, session: &mut ServerSession) -> pingora:
     for (index, rule) in frontend.rules.iter().enumerate() {
         let mut counter = None;
         if let Some(condition) = &rule.condition {
-            let decision =
-                condition.evaluate(&snapshot.acls, &Live::new(context, session.req_header()));
+            let decision = condition.evaluate(&snapshot.acls, &Live::new(context, session.req_header()));
             if !decision.matched {
                 continue;
             }

@@ -72,10 +72,7 @@ impl Target {
     pub fn may_warn(&self, now: Tick) -> bool {
         let last = self.warned.load(Ordering::Relaxed);
         now.0 >= last
-            && self
-                .warned
-                .compare_exchange(last, now.0 + 1000, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+            && self.warned.compare_exchange(last, now.0 + 1000, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 

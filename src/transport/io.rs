@@ -77,7 +77,13 @@ pub struct Io<S: AsyncRead + AsyncWrite + Unpin> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     /// Wraps `stream`, whose TCP socket is `tcp`; `peer` is the address to report (RFC: none; PROXY protocol may
     /// replace the socket's own).
-    pub fn new(stream: S, side: Side, flush: Flush, tcp: TcpFacts, tls: Option<(Arc<SslDigest>, ALPN)>) -> Io<S> {
+    pub fn new(
+        stream: S,
+        side: Side,
+        flush: Flush,
+        tcp: TcpFacts,
+        tls: Option<(Arc<SslDigest>, ALPN)>,
+    ) -> Io<S> {
         let socket = SocketDigest::from_raw_fd(tcp.fd);
         let _ = socket.peer_addr.set(tcp.peer.map(PingoraAddress::Inet));
         Io {
@@ -194,7 +200,11 @@ impl TcpFacts {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Io<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let held = this.held.load(Ordering::Relaxed);
         if !held && this.take_early(buffer) {

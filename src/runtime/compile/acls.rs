@@ -24,7 +24,9 @@ fn one(checked: &Checked, test: &Test) -> Result<Acl, crate::acl::PatternError> 
         Test::Path(text) => match text.how {
             // The path is compared in its normal form, so the patterns must be in it too.
             How::Equals => Acl::path(text.values.iter().map(|path| normalised(path)), text.ignore_case),
-            How::BeginsWith => Acl::path_beg(text.values.iter().map(|path| normalised(path)), text.ignore_case),
+            How::BeginsWith => {
+                Acl::path_beg(text.values.iter().map(|path| normalised(path)), text.ignore_case)
+            }
             How::EndsWith => Acl::path_end(&text.values, text.ignore_case),
             How::Matches => Acl::path_reg(&text.values, text.ignore_case)?,
         },
@@ -33,9 +35,10 @@ fn one(checked: &Checked, test: &Test) -> Result<Acl, crate::acl::PatternError> 
         Test::Header { name, values } => Acl::Header { name: name.clone(), test: values_of(values.as_ref()) },
         Test::Query { name, values } => Acl::query(name, values_of(values.as_ref())),
         Test::Src(nets) => Acl::Source(nets.iter().copied().collect::<IpSet>()),
-        Test::ApiKey(keys) => {
-            Acl::api_key(keys.iter().filter_map(|key| checked.clients.keys.get(*key)).map(|key| &key.name), false)
-        }
+        Test::ApiKey(keys) => Acl::api_key(
+            keys.iter().filter_map(|key| checked.clients.keys.get(*key)).map(|key| &key.name),
+            false,
+        ),
         Test::Plan(plans) => {
             Acl::plan(plans.iter().filter_map(|plan| checked.plans.get(*plan)).map(|plan| &plan.name), false)
         }

@@ -22,11 +22,7 @@ pub fn compile(checked: &Checked, state: &State) -> Result<Vec<Backend>, Compile
     checked.backends.iter().map(|backend| one(backend, &state.backend(&backend.name), state)).collect()
 }
 
-fn one(
-    backend: &checked::Backend,
-    kept: &Arc<BackendState>,
-    state: &State,
-) -> Result<Backend, CompileError> {
+fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> Result<Backend, CompileError> {
     let checks = backend.check.as_ref().map(|check| Thresholds { rise: check.rise, fall: check.fall });
     let members = backend
         .servers
@@ -82,11 +78,7 @@ fn policy(retry: &checked::Retry) -> Policy {
     }
 }
 
-fn server(
-    config: &checked::Server,
-    kept: &Arc<BackendState>,
-    state: &State,
-) -> Result<Server, CompileError> {
+fn server(config: &checked::Server, kept: &Arc<BackendState>, state: &State) -> Result<Server, CompileError> {
     let url = &config.url;
     let bad = |text: &str| CompileError::BadName(text.to_owned());
     let authority = url.authority();
@@ -118,8 +110,9 @@ fn server(
 
 fn target_tls(config: &checked::Server) -> Result<TargetTls, CompileError> {
     let name = match (&config.tls.sni, &config.url.host) {
-        (Some(name), _) | (None, Host::Name(name)) => ServerName::try_from(name.clone())
-            .map_err(|_| CompileError::BadName(name.clone()))?,
+        (Some(name), _) | (None, Host::Name(name)) => {
+            ServerName::try_from(name.clone()).map_err(|_| CompileError::BadName(name.clone()))?
+        }
         (None, Host::Ip(ip)) => ServerName::IpAddress((*ip).into()),
     };
     Ok(TargetTls { config: tls::server(&config.tls)?, name })

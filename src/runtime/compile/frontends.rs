@@ -32,10 +32,8 @@ fn one(
         .zip(&checked.backends)
         .map(|(_, backend)| backend.servers.iter().map(|server| cells(&backend.name, &server.name)).collect())
         .collect();
-    let forwarded_for_except = frontend
-        .forwarded_for
-        .as_ref()
-        .map(|option| option.except.iter().copied().collect::<IpSet>());
+    let forwarded_for_except =
+        frontend.forwarded_for.as_ref().map(|option| option.except.iter().copied().collect::<IpSet>());
     Ok(Frontend {
         name: Arc::from(&*frontend.name),
         max_connections: frontend.max_connections,
@@ -46,7 +44,11 @@ fn one(
         max_request_body: frontend.max_request_body,
         forwarded_for_except,
         monitor: frontend.monitor.clone(),
-        rules: frontend.rules.iter().map(|rule| self::rule(rule, &frontend.name)).collect::<Result<_, _>>()?,
+        rules: frontend
+            .rules
+            .iter()
+            .map(|rule| self::rule(rule, &frontend.name))
+            .collect::<Result<_, _>>()?,
         default_backend: frontend.default_backend,
         stats: state.frontend_stats(&frontend.name),
         local: cells("", ""),
