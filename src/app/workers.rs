@@ -99,7 +99,7 @@ fn acceptor(worker: &Arc<Worker>, bind: usize, stop: ShutdownWatch) -> Acceptor<
     let frontend = &snapshot.frontends[snapshot.binds[bind].frontend];
     let state = &worker.shared.state;
     let edge = Edge { worker: worker.clone(), bind };
-    let mut app = http_proxy(&Arc::new(ServerConf::default()), edge.clone());
+    let mut app = http_proxy(&Arc::new(pingora_conf()), edge.clone());
     app.server_options = Some(options(frontend.keep_alive));
     let admission = {
         let worker = worker.clone();
@@ -116,6 +116,12 @@ fn acceptor(worker: &Arc<Worker>, bind: usize, stop: ShutdownWatch) -> Acceptor<
         admission: Box::new(admission),
         accepted: Box::new(accepted),
     }
+}
+
+/// Pingora's own connector never connects. An empty store spares it reading the system's certificates for every bind and
+/// thread, and the panic when it cannot.
+fn pingora_conf() -> ServerConf {
+    ServerConf { ca_file: Some("/dev/null".to_owned()), ..ServerConf::default() }
 }
 
 fn options(idle: Duration) -> pingora::apps::HttpServerOptions {

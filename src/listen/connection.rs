@@ -43,6 +43,9 @@ pub trait Refusals: Send + Sync {
     /// Counts and logs it; gives the whole HTTP/1 answer, empty where none can be given.
     /// `took`: from the first byte of the head on.
     fn refuse(&self, refusal: Refusal, peer: SocketAddr, took: Duration, head: &[u8]) -> Vec<u8>;
+
+    /// Counts a TLS handshake that failed or took too long.
+    fn handshake_failed(&self);
 }
 
 /// What a connection needs to know, as of when it was accepted.
@@ -71,14 +74,19 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
         };
         let io = match pingora_timeout::timeout(HANDSHAKE, tls::accept(config, tcp, facts)).await {
             Ok(Ok(io)) => Box::new(io),
-            Ok(Err(e)) => return debug!("TLS handshake with {peer} failed: {e}"),
-            Err(_) => return debug!("TLS handshake with {peer} took longer than {HANDSHAKE:?}"),
+            Ok(Err(e)) => return self.no_handshake(peer, &e.to_string()),
+            Err(_) => return self.no_handshake(peer, "it took too long"),
         };
         if io.selected_alpn_proto() == Some(ALPN::H2) {
             ServerApp::process_new(&self.app, io, &self.stop).await;
         } else {
             self.http1(io, peer, &settings).await;
         }
+    }
+
+    fn no_handshake(&self, peer: SocketAddr, why: &str) {
+        debug!("TLS handshake with {peer} failed: {why}");
+        self.refusals.handshake_failed();
     }
 
     async fn http1<S>(&self, mut io: Box<Io<S>>, peer: SocketAddr, settings: &Settings)

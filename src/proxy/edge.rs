@@ -152,4 +152,9 @@ impl Refusals for Edge {
         let context = self.begin(Some(peer), None, RequestId::new());
         finish::refused(context, head, outcome, took)
     }
+
+    fn handshake_failed(&self) {
+        let snapshot = self.worker.snapshot();
+        snapshot.frontends[snapshot.binds[self.bind].frontend].stats.tls_failures.one();
+    }
 }
