@@ -53,6 +53,7 @@ pub async fn run(
                 return Ok(Outcome::ClientLeftInAnswer);
             }
             keep(context, answer).await;
+            context.slot = None;
             if !session.is_body_done() && !session.is_http2() {
                 reply::linger(session).await;
             }

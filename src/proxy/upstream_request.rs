@@ -80,9 +80,7 @@ pub fn build(
     }
     if is_upgrade(client) {
         head.insert_header(CONNECTION, HeaderValue::from_static("upgrade"))?;
-        for protocol in client.headers.get_all(UPGRADE) {
-            head.append_header(UPGRADE, protocol)?;
-        }
+        head.insert_header(UPGRADE, HeaderValue::from_static("websocket"))?;
     } else if crate::rewrite::header::accepts_trailers(&client.headers) {
         head.insert_header(TE, HeaderValue::from_static("trailers"))?;
         head.insert_header(CONNECTION, HeaderValue::from_static("te"))?;
@@ -90,9 +88,11 @@ pub fn build(
     Ok(Box::new(head))
 }
 
-/// Whether the client asks to speak another protocol on this connection (RFC 9110 7.8).
+/// Whether the client asks to speak WebSocket on this connection (RFC 6455 4.1). No other protocol is offered to a server:
+/// one that takes `h2c` would then be asked things that none of our rules has seen.
 pub fn is_upgrade(head: &RequestHeader) -> bool {
-    head.version == Version::HTTP_11 && head.headers.contains_key(UPGRADE)
+    head.version == Version::HTTP_11
+        && head.headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// A client's key is for tidegate. It goes on only in passthrough, and only to a server without a key of its own.

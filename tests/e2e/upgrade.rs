@@ -86,3 +86,16 @@ fn server_that_does_not_upgrade_answers_as_ever() {
     let answer = client.ask(&ask());
     assert_eq!((answer.status(), answer.json()["server"].as_str()), (200, Some("one")));
 }
+
+#[test]
+fn no_other_protocol_is_offered_to_a_server() {
+    let one = Upstream::named("one");
+    let edge = edge("", &one);
+    let smuggling = Ask::get("/v1/models")
+        .header("Connection", "Upgrade, HTTP2-Settings")
+        .header("Upgrade", "h2c")
+        .header("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA");
+    assert_eq!(edge.ask(&smuggling).status(), 200);
+    let request = one.request();
+    assert_eq!((request.header("upgrade"), request.header("http2-settings")), (None, None));
+}
