@@ -17,20 +17,33 @@ fn fifty_clients_with_two_hundred_requests_each_are_all_answered() {
     let servers = ["a", "b", "c"].map(Upstream::named);
     let urls = servers.each_ref().map(Upstream::url);
     let edge = Edge::start(SECTIONS, &[("a", &urls[0]), ("b", &urls[1]), ("c", &urls[2])]);
-    std::thread::scope(|scope| {
-        for number in 0..50 {
-            let edge = &edge;
-            scope.spawn(move || {
-                let mut client = edge.open();
-                for round in 0..200 {
-                    let ask =
-                        if (number + round) % 3 == 0 { Ask::chat(false) } else { Ask::get("/v1/models") };
-                    assert!(["a", "b", "c"].contains(&server_of(&client.ask(&ask)).as_str()));
-                }
-            });
-        }
+    let stuck = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..50)
+            .map(|number| {
+                scope.spawn({
+                    let edge = &edge;
+                    move || {
+                        let mut client = edge.open();
+                        for round in 0..200 {
+                            let ask = if (number + round) % 3 == 0 {
+                                Ask::chat(false)
+                            } else {
+                                Ask::get("/v1/models")
+                            };
+                            assert!(["a", "b", "c"].contains(&server_of(&client.ask(&ask)).as_str()));
+                        }
+                    }
+                })
+            })
+            .collect();
+        clients.into_iter().filter_map(|client| client.join().err()).count()
     });
     let counts = servers.each_ref().map(Upstream::count);
+    let answered = edge.log().iter().filter(|line| line["status"] == 200).count();
+    assert_eq!(
+        stuck, 0,
+        "clients without an answer; the servers had {counts:?} requests, {answered} are logged"
+    );
     assert_eq!(counts.iter().sum::<usize>(), 10_000);
     assert!(counts.iter().all(|count| count.abs_diff(3333) < 100), "{counts:?}");
     let connections: usize = servers.iter().map(Upstream::connections).sum();

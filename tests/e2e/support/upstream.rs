@@ -137,6 +137,12 @@ impl Drop for Upstream {
 impl Peer {
     /// The next request, recorded; `None` when the other side has gone.
     pub fn request(&mut self) -> Option<Message> {
+        // A kept connection may be idle for as long as the test lasts.
+        while self.connection.silent_for(Duration::from_secs(1)) {
+            if !self.going_on() {
+                return None;
+            }
+        }
         let request = self.connection.request()?;
         self.record(request.clone());
         Some(request)
