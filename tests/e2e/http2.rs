@@ -106,7 +106,7 @@ fn streams_pass() {
 fn client_that_leaves_cancels_the_upstream() {
     let endless = endless_stream(std::time::Duration::from_millis(20));
     let site = site(&endless);
-    let got = site.curl("/v1/chat/completions", &["-d", "{}", "--max-time", "1"]);
+    let got = site.curl("/v1/chat/completions", &["-d", "{}", "--max-time", "3"]);
     assert_eq!(got.exit, 28, "curl gave up, as told: {got:?}");
     until("the server is left", || endless.departures() == 1);
 }

@@ -16,7 +16,7 @@ fn edge(access_log: &str, url: &str) -> Edge {
         &settings,
         Scratch::new(),
         "
-defaults: {timeouts: {request_head: 400ms, client: 400ms, first_byte: 400ms}}
+defaults: {timeouts: {request_head: 400ms, client: 400ms, first_byte: 2s}}
 acls:
   bad: {path_beg: /v1/bad}
   old: {path_beg: /old}

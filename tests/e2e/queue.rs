@@ -123,6 +123,7 @@ fn client_that_leaves_the_queue_takes_no_place() {
         leaving.send(Ask::chat(true).bytes());
         assert!(leaving.silent_for(Duration::from_millis(50)));
     }
+    until("they are out of the queue", || edge.metrics().sum("tidegate_queue_length", &[]) == 0.0);
     held.pop();
     let mut next = edge.open();
     next.send(Ask::chat(true).bytes());

@@ -10,6 +10,11 @@ const RETRY: &str = "{attempts: 3, when: [connect_failure, empty_response, timeo
 
 /// Servers in the order of their tiers: a later one is reached only by a retry.
 fn edge(retry: &str, urls: &[&str]) -> Edge {
+    patient(retry, "20s", urls)
+}
+
+/// The same, where a connect and a first byte may take so long.
+fn patient(retry: &str, patience: &str, urls: &[&str]) -> Edge {
     let servers: String = urls
         .iter()
         .enumerate()
@@ -17,16 +22,15 @@ fn edge(retry: &str, urls: &[&str]) -> Edge {
         .collect();
     Edge::start(
         "
-defaults: {max_request_body: 20m, timeouts: {connect: 300ms, first_byte: 300ms}}
+defaults: {max_request_body: 20m, timeouts: {connect: <patience>, first_byte: <patience>}}
 frontends:
   web: {bind: [{address: 127.0.0.1:0}], default_backend: ai}
 backends:
   ai:
     retry: <retry>
-    timeouts: {first_byte: 1500ms}
     servers:
 <servers>",
-        &[("retry", retry), ("servers", &servers)],
+        &[("retry", retry), ("patience", patience), ("servers", &servers)],
     )
 }
 
@@ -37,7 +41,7 @@ fn refused_and_unanswered_connects_go_to_the_next_server() {
     let refused = edge(RETRY, &[&refusing.url(), &good.url()]);
     assert_eq!(server_of(&refused.ask(&Ask::chat(false))), "good");
     let deaf = Deaf::new();
-    let unanswered = edge(RETRY, &[&deaf.url(), &good.url()]);
+    let unanswered = patient(RETRY, "1s", &[&deaf.url(), &good.url()]);
     assert_eq!(server_of(&unanswered.ask(&Ask::chat(false))), "good");
 }
 
@@ -59,7 +63,7 @@ fn listed_statuses_go_to_the_next_server_and_others_to_the_client() {
 fn empty_answers_and_silence_go_to_the_next_server() {
     let good = Upstream::named("good");
     for bad in [closes_unanswered(), closes_at_once(), never_answers()] {
-        let edge = edge(RETRY, &[&bad.url(), &good.url()]);
+        let edge = patient(RETRY, "1s", &[&bad.url(), &good.url()]);
         assert_eq!(server_of(&edge.ask(&Ask::chat(false))), "good");
     }
 }

@@ -109,8 +109,10 @@ fn grace_bounds_a_stream_that_does_not_end() {
         client.send(Ask::chat(true).bytes());
         assert_eq!(client.head().unwrap().status(), 200);
         client.chunk().unwrap();
-        edge.process.signal("TERM");
-        let (_, took) = timed(|| edge.process.wait());
+        let (_, took) = timed(|| {
+            edge.process.signal("TERM");
+            edge.process.wait()
+        });
         assert!(took >= Duration::from_millis(900), "{took:?}: the grace was not given");
         assert!(took < Duration::from_secs(10), "{took:?}: the grace was not the bound");
         let end = loop {
