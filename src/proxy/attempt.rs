@@ -8,6 +8,7 @@ use http::StatusCode;
 use http::header::{CONNECTION, EXPECT, UPGRADE};
 use log::warn;
 use pingora::ErrorType;
+use pingora::http::ResponseHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::client::HttpSession;
@@ -185,7 +186,8 @@ async fn send(
         hold(session, true);
     } else if body.expects_continue {
         body.expects_continue = false;
-        session.write_continue_response().await?;
+        let go_on = ResponseHeader::build_no_case(StatusCode::CONTINUE, Some(0))?;
+        interim(session, go_on).await?;
     }
     loop {
         let left = context.time_left();
@@ -223,7 +225,7 @@ async fn send(
                         let mut head = head.clone();
                         head.remove_header(&CONNECTION);
                         head.remove_header(&UPGRADE);
-                        session.write_response_header(Box::new(head)).await?;
+                        interim(session, head).await?;
                         continue;
                     }
                     _ => {}
@@ -259,6 +261,14 @@ async fn send(
             Event::Late => return Ok(Attempt::Failed(Failure::FirstByte)),
         }
     }
+}
+
+/// Sends a 1xx. Pingora would take it for the answer and give up keep-alive, as the request is not read yet.
+async fn interim(session: &mut ServerSession, head: ResponseHeader) -> pingora::Result<()> {
+    session.set_close_on_response_before_downstream_finish(false);
+    let written = session.write_response_header(Box::new(head)).await;
+    session.set_close_on_response_before_downstream_finish(true);
+    written
 }
 
 /// The way of the request out.
