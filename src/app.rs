@@ -31,6 +31,8 @@ use crate::{probe, resolve};
 
 /// How long what is in flight is looked at again while stopping.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long connections without a request may take to close.
+const FAREWELL: Duration = Duration::from_millis(1500);
 /// How long the access log may take to be written at the end.
 const LOG_FLUSH: Duration = Duration::from_secs(5);
 
@@ -94,6 +96,7 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
         () = stdin_closed(), if exit_with_stdin => Order::StopNow,
     };
     state.ready.store(false, Ordering::Relaxed);
+    state.stopping.store(true, Ordering::Relaxed);
     let _ = stop.send(true);
     if let Order::Stop = order {
         drain(&shared, checked.global.shutdown_grace, &mut signals, &workers).await;
@@ -137,8 +140,12 @@ async fn drain(shared: &Shared, grace: Duration, signals: &mut Signals, workers:
     let open = shared.state.connections.open();
     info!("stopping: no new connections; {open} open, up to {grace:?} for their requests to end");
     let empty = async {
-        while !workers.closed() || shared.state.connections.open() > 0 {
+        let mut quiet = Duration::ZERO;
+        // A connection without a request may still close in its own way, but not for ever: an HTTP/2 client need not
+        // answer to our GOAWAY.
+        while !workers.closed() || (shared.state.connections.open() > 0 && quiet < FAREWELL) {
             tokio::time::sleep(LOOK).await;
+            quiet = if shared.state.requests() == 0 { quiet + LOOK } else { Duration::ZERO };
         }
     };
     tokio::select! {

@@ -46,6 +46,8 @@ pub enum Outcome {
     Unauthorized,
     Limited(Limit),
     BodyTooLarge,
+    /// The request body grew too large when the answer had begun.
+    BodyTooLargeInAnswer,
     /// The client was silent in the middle of its request.
     RequestTimeout,
     /// The client left, or broke its request, before it was answered.
@@ -92,6 +94,7 @@ impl Outcome {
             Outcome::BadRequest { status, reason: _ } => match status {
                 405 => error(405, "method_not_allowed", INVALID, "This method is not allowed here."),
                 411 => error(411, "length_required", INVALID, "The request needs a Content-Length."),
+                413 => error(413, "request_too_large", INVALID, "This request must not have a body."),
                 414 => error(414, "uri_too_long", INVALID, "The request target is too long."),
                 417 => error(417, "expectation_failed", INVALID, "The expectation cannot be met."),
                 431 => error(431, "header_fields_too_large", INVALID, "The request head is too large."),
@@ -115,7 +118,7 @@ impl Outcome {
                 "requests",
                 "Too many requests at the same time. Wait for one of them to end.",
             ),
-            Outcome::BodyTooLarge => {
+            Outcome::BodyTooLarge | Outcome::BodyTooLargeInAnswer => {
                 error(413, "request_too_large", INVALID, "The request body is larger than is allowed here.")
             }
             Outcome::RequestTimeout => {
@@ -158,6 +161,7 @@ impl Outcome {
             Outcome::Returned(_) | Outcome::Redirected(_) => "LR--",
             Outcome::Denied(_) | Outcome::BadRequest { .. } | Outcome::Unauthorized => "PR--",
             Outcome::Limited(_) | Outcome::BodyTooLarge => "PR--",
+            Outcome::BodyTooLargeInAnswer => "PD--",
             Outcome::RequestTimeout => "cR--",
             Outcome::ClientLeft => "CH--",
             Outcome::ClientLeftInAnswer => "CD--",
@@ -188,7 +192,7 @@ impl Outcome {
             Outcome::Unauthorized => Some("unauthorized"),
             Outcome::Limited(Limit::Requests) => Some("plan_requests"),
             Outcome::Limited(Limit::Concurrent) => Some("plan_concurrent"),
-            Outcome::BodyTooLarge => Some("body_too_large"),
+            Outcome::BodyTooLarge | Outcome::BodyTooLargeInAnswer => Some("body_too_large"),
             Outcome::RequestTimeout => Some("request_timeout"),
             Outcome::Overloaded => Some("overloaded"),
             _ => None,
@@ -203,6 +207,7 @@ impl Outcome {
             | Outcome::Unauthorized
             | Outcome::Limited(_)
             | Outcome::BodyTooLarge
+            | Outcome::BodyTooLargeInAnswer
             | Outcome::RequestTimeout
             | Outcome::ClientLeft => true,
             Outcome::Completed

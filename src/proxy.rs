@@ -17,11 +17,18 @@ mod worker;
 pub use edge::Edge;
 pub use worker::{Shared, Worker};
 
+use http::StatusCode;
 use pingora::protocols::http::ServerSession;
 use tokio::net::TcpStream;
 
 use crate::transport::io::Io;
 use crate::transport::tls::ClientTls;
+
+/// The status of the answer whose head was written; a 1xx is none, a 101 is.
+fn answered(session: &ServerSession) -> Option<u16> {
+    let status = session.response_written()?.status;
+    (!status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS).then_some(status.as_u16())
+}
 
 /// The request of an HTTP/1 client has come whole: what it sends now is its next one, kept for later, and only its
 /// leaving is seen. See [`Io::hold`].

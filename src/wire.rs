@@ -33,6 +33,6 @@ pub struct HeadLimits {
 
 impl Default for HeadLimits {
     fn default() -> HeadLimits {
-        HeadLimits { target: 16 * 1024, head: 32 * 1024, fields: 100 }
+        HeadLimits { target: 16 * 1024, head: 16 * 1024, fields: 100 }
     }
 }

@@ -21,8 +21,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Some(checked) = check::load(&arguments.config) else { return Ok(ExitCode::from(BAD_CONFIG)) };
     env_logger::Builder::new()
-        // Pingora logs for its own upstream phases, which never run here; what matters of it is an error.
         .filter_level(checked.log.level.min(log::LevelFilter::Warn))
+        // Its errors are the habits of clients, a port scan for one; we count and log what matters of them.
+        .filter_module("pingora", log::LevelFilter::Off)
         .filter_module("tidegate", checked.log.level)
         .parse_default_env()
         .init();

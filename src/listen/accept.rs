@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use log::error;
 use pingora::apps::HttpServerApp;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +23,9 @@ pub struct Admission {
     pub settings: Settings,
 }
 
+/// What may still be served of the backlog after a stop.
+const BACKLOG: usize = 4096;
+
 pub struct Acceptor<A> {
     pub service: Arc<Service<A>>,
     pub process: Arc<Gate>,
@@ -39,8 +43,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
         loop {
             let next = tokio::select! {
                 biased;
+                _ = stop.wait_for(|stop| *stop) => break,
                 next = listener.accept() => next,
-                _ = stop.wait_for(|stop| *stop) => return,
             };
             match next {
                 Ok((tcp, peer)) => self.admit(tcp, peer).await,
@@ -50,6 +54,12 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
                 }
                 // The client left while it waited in the backlog.
                 Err(_) => {}
+            }
+        }
+        for _ in 0..BACKLOG {
+            match listener.accept().now_or_never() {
+                Some(Ok((tcp, peer))) => self.admit(tcp, peer).await,
+                _ => return,
             }
         }
     }

@@ -21,8 +21,6 @@ use crate::transport::io::{Flush, Io, Side, TcpFacts};
 use crate::transport::tls;
 use crate::wire::{HeadFault, HeadLimits};
 
-/// How long the TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a connection that is already accepted may still begin its first request once a stop was ordered.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
 /// How much, and for how long, is read from a client that is told off, so that it can read why.
@@ -72,15 +70,28 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
             let io = Box::new(Io::new(tcp, Side::Client, Flush::BeforeRead, facts, None));
             return self.http1(io, peer, &settings).await;
         };
-        let io = match pingora_timeout::timeout(HANDSHAKE, tls::accept(config, tcp, facts)).await {
+        let io = match pingora_timeout::timeout(settings.request_head, tls::accept(config, tcp, facts)).await
+        {
             Ok(Ok(io)) => Box::new(io),
             Ok(Err(e)) => return self.no_handshake(peer, &e.to_string()),
             Err(_) => return self.no_handshake(peer, "it took too long"),
         };
         if io.selected_alpn_proto() == Some(ALPN::H2) {
-            ServerApp::process_new(&self.app, io, &self.stop).await;
+            self.http2(io, &settings).await;
         } else {
             self.http1(io, peer, &settings).await;
+        }
+    }
+
+    /// Pingora waits for the client's preface without a limit: it gets the connection once the client has spoken.
+    async fn http2<S>(&self, mut io: Box<Io<S>>, settings: &Settings)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug + 'static,
+    {
+        let first = pingora_timeout::timeout(settings.request_head, head::first_bytes(&mut io)).await;
+        if let Ok(Ok(Some(bytes))) = first {
+            io.unread(&bytes);
+            ServerApp::process_new(&self.app, io, &self.stop).await;
         }
     }
 

@@ -4,11 +4,11 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{CONNECTION, EXPECT, UPGRADE};
+use http::{StatusCode, Version};
 use log::warn;
 use pingora::ErrorType;
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::client::HttpSession;
@@ -21,6 +21,9 @@ use crate::proxy::upstream_request::{self, Framing};
 use crate::upstream::connect::{ConnectError, connect};
 use crate::wire;
 
+/// How soon a connection that was kept must fail to be taken for one that the server was just closing.
+const STALE: Duration = Duration::from_millis(100);
+
 /// The request body: what came of it, and how it goes on.
 pub struct Body {
     pub framing: Framing,
@@ -30,6 +33,8 @@ pub struct Body {
     /// Bytes; more is 413.
     limit: u64,
     expects_continue: bool,
+    /// It has come whole. HTTP/2 trailers end it too, of which Pingora's session knows nothing.
+    done: bool,
 }
 
 impl Body {
@@ -41,8 +46,36 @@ impl Body {
             kept: Vec::new(),
             received: 0,
             limit,
-            expects_continue: !no_body && !session.is_http2() && head.headers.contains_key(EXPECT),
+            expects_continue: !no_body && expects_continue(head),
+            done: no_body,
         }
+    }
+
+    /// Whether the client has sent all of it. From then on an HTTP/1 connection is only watched for its leaving.
+    pub fn is_done(&mut self, session: &mut ServerSession) -> bool {
+        if !self.done && session.is_body_done() {
+            self.done = true;
+        }
+        if self.done {
+            hold(session, true);
+        }
+        self.done
+    }
+
+    /// Takes what [`client_event`] told: a part, or the end.
+    ///
+    /// # Errors
+    /// The whole is too large.
+    pub fn take(&mut self, part: Option<Bytes>) -> Result<Option<Bytes>, Outcome> {
+        let Some(part) = part else {
+            self.done = true;
+            return Ok(None);
+        };
+        self.received += part.len() as u64;
+        if self.received > self.limit {
+            return Err(Outcome::BodyTooLarge);
+        }
+        Ok(Some(part).filter(|part| !part.is_empty()))
     }
 
     /// Nothing is sent again from here on.
@@ -60,32 +93,30 @@ impl Body {
     ) -> Result<T, Outcome> {
         let mut future = std::pin::pin!(future);
         loop {
-            if session.is_body_done() {
-                hold(session, true);
-            }
-            let done = session.is_body_done();
+            let done = self.is_done(session);
             let silence = if self.expects_continue { Duration::MAX } else { silence };
             tokio::select! {
                 biased;
                 value = &mut future => return Ok(value),
-                part = client_event(session, false, silence) => match part {
+                part = client_event(session, done, false, silence) => match part {
                     Ok(part) => {
-                        if let Some(part) = part.filter(|part| !part.is_empty()) {
-                            self.count(&part)?;
-                            self.kept.push(part);
-                        }
+                        let part = self.take(part)?;
+                        self.kept.extend(part);
                     }
                     Err(e) => return Err(client_error(&e, done)),
                 },
             }
         }
     }
+}
 
-    /// Counts a part; `Err` when the whole is too large.
-    pub fn count(&mut self, part: &Bytes) -> Result<(), Outcome> {
-        self.received += part.len() as u64;
-        if self.received > self.limit { Err(Outcome::BodyTooLarge) } else { Ok(()) }
-    }
+/// RFC 9110 10.1.1: an HTTP/1.0 client does not wait, and must not be told to go on.
+fn expects_continue(head: &RequestHeader) -> bool {
+    head.version == Version::HTTP_11
+        && head
+            .headers
+            .get(EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// A server that answers.
@@ -120,8 +151,10 @@ pub async fn run(
         if let Some(server) = context.server() {
             server.stats.traffic.reuses.one();
         }
+        let begun = clock::instant();
         match send(context, session, body, stream).await? {
-            Attempt::Failed(Failure::Empty) => {}
+            // The server was closing it when we began. One that had the request for longer has worked on it.
+            Attempt::Failed(Failure::Empty) if begun.elapsed() < STALE => {}
             attempt => return Ok(attempt),
         }
     }
@@ -172,18 +205,19 @@ async fn send(
     };
     let first_byte = backend.first_byte;
     let mut to = HttpSession::new(stream);
-    to.write_timeout = Some(backend.server);
+    let silence = backend.server;
     let head = upstream_request::build(context, session.req_header(), server, body.framing)?;
     if to.write_request_header(head).await.is_err() {
         return Ok(Attempt::Failed(Failure::Empty));
     }
+    context.times.first_byte = None;
+    context.times.server_first_byte = None;
     let mut sending = Sending { to, stopped: false, done_at: None };
     for part in &body.kept {
-        sending.part(part).await;
+        sending.part(part, silence.min(context.time_left())).await;
     }
-    if session.is_body_done() {
-        sending.finish().await;
-        hold(session, true);
+    if body.is_done(session) {
+        sending.finish(silence.min(context.time_left())).await;
     } else if body.expects_continue {
         body.expects_continue = false;
         let go_on = ResponseHeader::build_no_case(StatusCode::CONTINUE, Some(0))?;
@@ -195,8 +229,11 @@ async fn send(
             Some(at) => first_byte.saturating_sub(at.elapsed()).min(left),
             None => left,
         };
-        let client_done = sending.done_at.is_some();
-        let client = client_event(session, sending.stopped, context.frontend().client);
+        if left.is_zero() {
+            return Ok(Attempt::Over(Outcome::TotalTimeout));
+        }
+        let client_done = body.is_done(session);
+        let client = client_event(session, client_done, sending.stopped, context.frontend().client);
         let event = async {
             tokio::select! {
                 biased;
@@ -222,6 +259,9 @@ async fn send(
                     // Ours to answer, and `Expect` did not go to the server.
                     StatusCode::CONTINUE => continue,
                     status if status.is_informational() => {
+                        if session.req_header().version == Version::HTTP_10 {
+                            continue;
+                        }
                         let mut head = head.clone();
                         head.remove_header(&CONNECTION);
                         head.remove_header(&UPGRADE);
@@ -242,16 +282,16 @@ async fn send(
                 }));
             }
             Event::Client(Ok(part)) => {
-                if let Some(part) = part.filter(|part| !part.is_empty()) {
-                    if let Err(outcome) = body.count(&part) {
-                        return Ok(Attempt::Over(outcome));
-                    }
-                    sending.part(&part).await;
+                let part = match body.take(part) {
+                    Ok(part) => part,
+                    Err(outcome) => return Ok(Attempt::Over(outcome)),
+                };
+                if let Some(part) = part {
+                    sending.part(&part, silence.min(context.time_left())).await;
                     body.kept.push(part);
                 }
-                if session.is_body_done() {
-                    sending.finish().await;
-                    hold(session, true);
+                if body.is_done(session) {
+                    sending.finish(silence.min(context.time_left())).await;
                 }
             }
             Event::Client(Err(e)) => return Ok(Attempt::Over(client_error(&e, client_done))),
@@ -281,16 +321,19 @@ struct Sending {
 }
 
 impl Sending {
-    async fn part(&mut self, part: &Bytes) {
+    /// Writes a part, which the server takes within `patience`.
+    async fn part(&mut self, part: &Bytes, patience: Duration) {
+        self.to.write_timeout = Some(patience);
         if !self.stopped && self.to.write_body(part).await.is_err() {
             self.stop();
         }
     }
 
-    async fn finish(&mut self) {
+    async fn finish(&mut self, patience: Duration) {
         if self.done_at.is_none() {
             self.done_at = Some(clock::instant());
-            if !self.stopped && self.to.finish_body().await.is_err() {
+            let finished = pingora_timeout::timeout(patience, self.to.finish_body());
+            if !self.stopped && !matches!(finished.await, Ok(Ok(_))) {
                 self.stop();
             }
         }
@@ -302,18 +345,19 @@ impl Sending {
     }
 }
 
-/// The next part of the request body; after it, an error when the client leaves. While the server takes no more, what
-/// an HTTP/1 client still sends is left alone.
+/// The next part of the request body, `None` at its end; when it is `done`, an error once the client leaves. While the
+/// server takes no more (`stopped`), what the client still sends is left alone, and only its leaving is told.
 pub async fn client_event(
     session: &mut ServerSession,
+    done: bool,
     stopped: bool,
     silence: Duration,
 ) -> pingora::Result<Option<Bytes>> {
-    if session.is_body_done() {
-        return session.read_body_or_idle(true).await;
-    }
     if stopped {
-        return std::future::pending().await;
+        hold(session, true);
+    }
+    if done || stopped {
+        return session.read_body_or_idle(true).await;
     }
     if silence == Duration::MAX {
         return session.read_body_or_idle(false).await;

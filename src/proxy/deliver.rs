@@ -1,6 +1,7 @@
 //! The answer on its way to the client: its head made ours, its body as it comes, and never a clean end for what was
 //! not whole.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use crate::proxy::context::Context;
 use crate::proxy::{reply, tunnel};
 use crate::rewrite::header::hop_by_hop;
 use crate::rewrite::request_id;
+use crate::upstream::idle;
 
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
 /// How long an HTTP/2 connection gets to write the last event of a broken stream.
@@ -38,7 +40,11 @@ pub async fn run(
     let upgraded = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let stream = head.headers.get(CONTENT_TYPE).is_some_and(is_event_stream);
     context.streamed = stream;
-    session.set_write_timeout(Some(context.frontend().client));
+    if context.worker.shared.state.stopping.load(Ordering::Relaxed)
+        || (session.req_header().version == Version::HTTP_10 && !head.headers.contains_key(CONTENT_LENGTH))
+    {
+        session.set_keepalive(None);
+    }
     if session.write_response_header(Box::new(head)).await.is_err() {
         return Ok(Outcome::ClientLeftInAnswer);
     }
@@ -54,7 +60,7 @@ pub async fn run(
             }
             keep(context, answer).await;
             context.slot = None;
-            if !session.is_body_done() && !session.is_http2() {
+            if !body.is_done(session) {
                 reply::linger(session).await;
             }
         }
@@ -115,18 +121,22 @@ async fn pump(
 ) -> Outcome {
     let silence = context.backend().map_or(Duration::ZERO, |backend| backend.server);
     let client_silence = context.frontend().client;
-    let server = &mut answer.server;
     loop {
+        let server = &mut answer.server;
         if server.is_body_done() {
             return tail.verdict();
         }
         let wait = silence.min(context.time_left());
+        if context.time_left().is_zero() {
+            return Outcome::TotalTimeoutInAnswer;
+        }
         let stopped = answer.stopped;
+        let done = body.is_done(session);
         let event = async {
             tokio::select! {
                 biased;
                 part = server.read_body_ref() => Ok(part),
-                part = client_event(session, stopped, client_silence) => Err(part),
+                part = client_event(session, done, stopped, client_silence) => Err(part),
             }
         };
         let written = match pingora_timeout::timeout(wait, event).await {
@@ -146,15 +156,21 @@ async fn pump(
             Ok(Ok(Err(_))) => return Outcome::AnswerCut,
             Ok(Err(Ok(part))) => {
                 // The server answered while the client still sends: the rest goes on to it.
-                if let Some(part) = part {
-                    if let Err(outcome) = body.count(&part) {
-                        return outcome;
+                let Ok(part) = body.take(part) else { return Outcome::BodyTooLargeInAnswer };
+                server.write_timeout = Some(wait);
+                let written = match part {
+                    Some(part) => server.write_body(&part).await,
+                    None => Ok(None),
+                };
+                let finished = match written {
+                    Ok(_) if body.is_done(session) => {
+                        let finished = pingora_timeout::timeout(wait, server.finish_body()).await;
+                        matches!(finished, Ok(Ok(_)))
                     }
-                    let _ = server.write_body(&part).await;
-                }
-                if session.is_body_done() {
-                    let _ = server.finish_body().await;
-                }
+                    written => written.is_ok(),
+                };
+                answer.stopped |= !finished;
+                answer.sent |= finished && body.is_done(session);
                 Ok(())
             }
             Ok(Err(Err(_))) => return Outcome::ClientLeftInAnswer,
@@ -173,6 +189,7 @@ async fn keep(context: &Context, mut answer: Answer) {
     if !answer.stopped
         && answer.sent
         && answer.server.will_keepalive()
+        && idle::is_clean(answer.server.stream())
         && let Some(server) = context.server()
         && let Some(stream) = answer.server.reuse().await
     {

@@ -27,6 +27,9 @@ pub struct Edge {
     pub bind: usize,
 }
 
+/// How long the rest of a request body may take that nobody wants any more.
+const DRAIN: Duration = Duration::from_secs(2);
+
 #[async_trait]
 impl ProxyHttp for Edge {
     type CTX = ();
@@ -39,16 +42,14 @@ impl ProxyHttp for Edge {
         let session = session.as_downstream_mut();
         // Its default would cut `timeouts.client` at a minute; we time every wait ourselves.
         session.set_read_timeout(None);
+        session.set_total_drain_timeout(Some(DRAIN));
         let mut context = self.begin(
             session.client_addr().and_then(|address| address.as_inet()).copied(),
             session.digest().and_then(|digest| digest.ssl_digest.clone()),
             RequestId::of(&session.req_header().headers),
         );
-        let outcome = match request::run(&mut context, session).await {
-            Ok(outcome) => outcome,
-            Err(e) if *e.etype() == ErrorType::InternalError => Outcome::Internal,
-            Err(_) => Outcome::ClientLeftInAnswer,
-        };
+        session.set_write_timeout(Some(context.frontend().client));
+        let outcome = request::run(&mut context, session).await;
         let whole = ends_clean(outcome);
         if !whole && !session.is_http2() {
             // What was written goes out, and then the connection ends without the end of the message.
@@ -121,6 +122,7 @@ fn ends_clean(outcome: Outcome) -> bool {
         | Outcome::AnswerCut
         | Outcome::AnswerSilent
         | Outcome::TotalTimeoutInAnswer
+        | Outcome::BodyTooLargeInAnswer
         | Outcome::Tunnelled
         | Outcome::Stopped => false,
         Outcome::Completed

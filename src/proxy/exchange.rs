@@ -97,7 +97,10 @@ async fn choose(
                 context.times.queued.get_or_insert(Duration::ZERO);
                 return Ok(slot);
             }
-            Pick::QueueFull => return Err(Outcome::Overloaded),
+            Pick::QueueFull => {
+                context.times.queued.get_or_insert(Duration::ZERO);
+                return Err(Outcome::Overloaded);
+            }
             Pick::NoServer => return Err(Outcome::NoServer),
             Pick::Wait(ticket) => ticket,
         };
@@ -117,7 +120,10 @@ async fn choose(
 fn may_retry(context: &Context, backend: &Backend, failure: Failure, safe: bool) -> bool {
     let wanted = backend.retry.should_retry(context.attempts, retry_failure(failure), safe)
         && !context.time_left().is_zero();
-    let afforded = wanted && backend.budget.take(backend.retry.budget, context.now());
+    // The budget keeps retries from piling load on servers. Who was never reached has no load from it, and a server that
+    // just died must not cost clients anything while its checks still fall.
+    let free = failure == Failure::Connect;
+    let afforded = wanted && (free || backend.budget.take(backend.retry.budget, context.now()));
     if wanted && !afforded {
         backend.stats.retries_refused.one();
     }

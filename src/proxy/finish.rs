@@ -12,13 +12,15 @@ use crate::observe::stats::Traffic;
 use crate::outcome::{ClientError, Outcome};
 use crate::proxy::context::Context;
 use crate::proxy::facts::authority;
-use crate::proxy::reply;
+use crate::proxy::{answered, reply};
 
 /// Counts and logs a request that had a head.
 pub fn run(context: Context, session: &mut ServerSession, outcome: Outcome) {
     let now = context.now();
-    let status = session.response_written().map(|head| head.status.as_u16()).or(context.status);
-    let fault = outcome.client_fault() || status.is_some_and(|status| (400..500).contains(&status));
+    let status = answered(session).or(context.status);
+    let servers = outcome == Outcome::Completed;
+    let fault =
+        outcome.client_fault() || (servers && status.is_some_and(|status| (400..500).contains(&status)));
     for (_, tracked) in &context.tracked {
         if fault {
             tracked.error(now);
@@ -131,7 +133,7 @@ fn count(context: &Context, end: &End) {
         _ => None,
     };
     cells.unwrap_or(&frontend.local).count(status);
-    let Some(backend) = context.backend().filter(|_| context.attempts > 0 || context.queued()) else {
+    let Some(backend) = context.backend().filter(|_| context.backend_session.is_some()) else {
         return;
     };
     if context.queued() {
@@ -186,9 +188,7 @@ fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
     let state = &context.worker.shared.state;
     let client = context.identity.client();
     let plan = client.and_then(|client| context.snapshot.plans.get(client.plan?));
-    let backend = context
-        .backend()
-        .filter(|_| context.attempts > 0 || end.outcome.error().is_some_and(|e| e.status == 503));
+    let backend = context.backend().filter(|_| context.backend_session.is_some());
     let server = context.server();
     let record = Record {
         at: times.unix,

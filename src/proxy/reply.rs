@@ -145,17 +145,20 @@ async fn send(
     } else {
         session.write_response_body(body, true).await?;
     }
-    if unread && !session.is_http2() {
+    if unread {
         linger(session).await;
     }
     Ok(())
 }
 
-/// Ends the connection without a reset that would take the answer with it: our side is closed, then what the client
-/// still sends is read for a while.
+/// Ends the request without a reset that would take the answer with it: on HTTP/1 our side is closed, then what the
+/// client still sends is read for a while.
 pub async fn linger(session: &mut ServerSession) {
     let read_on = async {
-        session.shutdown().await;
+        if !session.is_http2() {
+            hold(session, false);
+            session.shutdown().await;
+        }
         let mut read = 0;
         while read < LINGER_BYTES {
             match session.read_request_body().await {

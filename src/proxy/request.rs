@@ -2,31 +2,37 @@
 //! does the plan allow.
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use pingora::ErrorType;
 use pingora::protocols::http::ServerSession;
 
-use crate::auth::{self, Identity, Presented};
+use crate::auth::{self, Identity, Mode, Presented};
 use crate::limit::Verdict as PlanVerdict;
 use crate::outcome::{Limit, Outcome};
 use crate::proxy::context::Context;
-use crate::proxy::exchange;
 use crate::proxy::reply;
 use crate::proxy::rules::{self, Verdict};
+use crate::proxy::{answered, exchange};
 use crate::wire::{self, HeadLimits};
 
 /// Runs the request and sends its answer.
-///
-/// # Errors
-/// The connection to the client failed while an answer of our own was sent.
-pub async fn run(context: &mut Context, session: &mut ServerSession) -> pingora::Result<Outcome> {
-    let outcome = admit_and_serve(context, session).await?;
-    match outcome.error() {
-        Some(error) if session.response_written().is_none() => {
-            reply::error(context, session, error).await?;
-        }
-        _ => {}
+pub async fn run(context: &mut Context, session: &mut ServerSession) -> Outcome {
+    let outcome = match admit_and_serve(context, session).await {
+        Ok(outcome) => outcome,
+        Err(e) if *e.etype() == ErrorType::InternalError => Outcome::Internal,
+        Err(_) => return Outcome::ClientLeftInAnswer,
+    };
+    if matches!(outcome, Outcome::BadRequest { .. } | Outcome::RequestTimeout | Outcome::BodyTooLarge) {
+        // Where the next request would begin is anybody's guess.
+        session.set_keepalive(None);
     }
-    Ok(outcome)
+    match outcome.error() {
+        Some(error) if answered(session).is_none() => match reply::error(context, session, error).await {
+            Ok(()) => outcome,
+            Err(_) => Outcome::ClientLeftInAnswer,
+        },
+        _ => outcome,
+    }
 }
 
 async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> pingora::Result<Outcome> {
@@ -38,7 +44,13 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     if context.frontend().monitor.as_deref() == Some(session.req_header().uri.path()) {
         return reply::monitor(context, session).await;
     }
-    identify(context, session);
+    if session.req_header().method == Method::TRACE {
+        // The server would echo its own key to the client.
+        return Ok(Outcome::BadRequest { status: 405, reason: "trace" });
+    }
+    if let Some(outcome) = identify(context, session) {
+        return Ok(outcome);
+    }
     if let Verdict::End(outcome) = rules::run(context, session).await? {
         return Ok(outcome);
     }
@@ -58,23 +70,38 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     exchange::run(context, session, limit).await
 }
 
-fn identify(context: &mut Context, session: &ServerSession) {
+/// Finds out who asks. Two claims could be read two ways: they are refused.
+fn identify(context: &mut Context, session: &ServerSession) -> Option<Outcome> {
+    let headers = &session.req_header().headers;
+    let refused = Some(Outcome::BadRequest { status: 400, reason: "two_keys" });
+    let (Ok(authorization), Ok(x_api_key)) = (one(headers, &AUTHORIZATION), one(headers, &X_API_KEY)) else {
+        return refused;
+    };
+    let presented = auth::extract(authorization, x_api_key);
+    if let (Presented::Key(key), Some(other)) = (&presented, x_api_key)
+        && *key != other
+    {
+        return refused;
+    }
     // In passthrough without keys or tables by key nobody asks who a client is: no digest then.
     if context.snapshot.needs_identity {
-        let presented = presented(&session.req_header().headers);
-        context.identity = context.snapshot.directory.identify(presented);
+        // What the server may take for a key counts as one, whatever its scheme.
+        let whole = match (presented, context.snapshot.directory.mode()) {
+            (Presented::Malformed, Mode::Passthrough) => {
+                authorization.or(x_api_key).map_or(Presented::None, Presented::Key)
+            }
+            (presented, _) => presented,
+        };
+        context.identity = context.snapshot.directory.identify(whole);
     }
+    None
 }
 
-/// The key that a request presents. Two lines of one field are two claims: neither is believed.
-fn presented(headers: &HeaderMap) -> Presented<'_> {
-    let one = |name: HeaderName| {
-        let mut lines = headers.get_all(name).iter();
-        (lines.next().map(HeaderValue::as_bytes), lines.next().is_some())
-    };
-    let (authorization, twice) = one(AUTHORIZATION);
-    let (x_api_key, thrice) = one(X_API_KEY);
-    if twice || thrice { Presented::Malformed } else { auth::extract(authorization, x_api_key) }
+/// The value of a field, if any; `Err` when there is more than one line of it.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a [u8]>, ()> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next().map(HeaderValue::as_bytes);
+    if lines.next().is_some() { Err(()) } else { Ok(first) }
 }
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");

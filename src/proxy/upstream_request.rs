@@ -14,7 +14,13 @@ use crate::rewrite::{forwarded_for, path, request_id};
 use crate::runtime::snapshot::{Action, Server};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Where clients put their key, by the habit of one API or another.
+const CLIENT_KEYS: [HeaderName; 4] = [
+    AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// How the body goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +66,7 @@ pub fn build(
             || *name == EXPECT
             || *name == request_id::NAME
             || (appends && *name == FORWARDED_FOR)
-            || (!keep_key && (*name == AUTHORIZATION || *name == X_API_KEY))
+            || (!keep_key && CLIENT_KEYS.contains(name))
             || (!ends_here.is_empty() && ends_here.names().any(|ends| ends == name));
         if !dropped {
             head.append_header(name, value)?;

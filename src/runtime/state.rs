@@ -30,6 +30,8 @@ pub struct State {
     pub limits: PlanLimits,
     /// May take traffic: `/ready`. False before the first round of checks and once a stop was ordered.
     pub ready: AtomicBool,
+    /// A stop was ordered: answers say `connection: close`.
+    pub stopping: AtomicBool,
     /// Open client connections of the process.
     pub connections: Arc<Gate>,
     gates: Named<String, Gate>,
@@ -71,6 +73,7 @@ impl State {
             started: clock::unix_time(),
             limits: PlanLimits::default(),
             ready: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             connections: Arc::default(),
             gates: Named::default(),
             tables: Mutex::default(),
@@ -106,6 +109,11 @@ impl State {
     /// Open client connections of a frontend.
     pub fn gate(&self, frontend: &str) -> Arc<Gate> {
         self.gates.get_or(frontend.to_owned(), Gate::default)
+    }
+
+    /// Requests in progress, all frontends together.
+    pub fn requests(&self) -> u64 {
+        self.frontends.all().iter().map(|(_, stats)| stats.requests.current()).sum()
     }
 
     /// Counts of answers by code. A frontend's own answers have neither backend nor server.

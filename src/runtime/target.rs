@@ -33,6 +33,8 @@ impl Addresses {
 
     /// True when the list changed.
     pub fn replace(&self, mut list: Vec<SocketAddr>) -> bool {
+        // Resolvers turn the order round; that is no change.
+        list.sort_unstable();
         list.dedup();
         let changed = **self.list.load() != list;
         if changed {

@@ -6,11 +6,13 @@
 
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::protocols::l4::socket::SocketAddr as PingoraAddress;
@@ -27,6 +29,9 @@ use tokio::net::TcpStream;
 const GATHER: usize = 16 * 1024;
 /// How much is kept of what came before it was asked for: an answer while we still write, a pipelined request.
 const EARLY: usize = 16 * 1024;
+
+/// How long the last bytes and the end of a connection may take.
+const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// When gathered bytes go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,10 @@ pub struct Io<S: AsyncRead + AsyncWrite + Unpin> {
     flush: Flush,
     gathered: Vec<u8>,
     written: usize,
+    /// The stream took bytes that it may still hold itself, as TLS does.
+    unflushed: bool,
+    /// Bytes were given up: what the peer has is not what we said, and nothing can be added to it.
+    cut: bool,
     /// Read from the stream, not yet asked for.
     early: Vec<u8>,
     early_read: usize,
@@ -92,6 +101,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             flush,
             gathered: Vec::new(),
             written: 0,
+            unflushed: false,
+            cut: false,
             early: Vec::new(),
             early_read: 0,
             held: AtomicBool::new(false),
@@ -116,56 +127,74 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     /// Takes everything that is there without waiting, into the early bytes; ready when the peer has closed.
     fn poll_peer_leaving(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.early.len() < EARLY {
-            let mut space = [0u8; 4096];
-            let mut buffer = ReadBuf::new(&mut space);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-            if buffer.filled().is_empty() {
+            if !ready!(self.poll_take(cx))? {
                 return Poll::Ready(Ok(()));
             }
-            self.early.extend_from_slice(buffer.filled());
         }
         Poll::Pending
     }
 
-    /// Writes out what was gathered.
+    /// Reads once into the early bytes; false when the peer has closed.
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut space = [MaybeUninit::<u8>::uninit(); 4096];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        self.early.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(!buffer.filled().is_empty()))
+    }
+
+    /// Whether everything we said went out and nothing came that nobody has read: fit for another request.
+    pub fn is_clean(&self) -> bool {
+        !self.cut && !self.has_unsent() && self.early.is_empty()
+    }
+
+    fn has_unsent(&self) -> bool {
+        !self.gathered.is_empty() || self.unflushed
+    }
+
+    /// Writes out what was gathered, and what the stream holds of it.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.gathered.is_empty() {
+        if !self.has_unsent() {
             return Poll::Ready(Ok(()));
         }
         while self.written < self.gathered.len() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.gathered[self.written..]) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(n)) => self.written += n,
-                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
-                Poll::Pending => return self.poll_early(cx),
+            let n = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.gathered[self.written..]))?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.unflushed = true;
+            self.written += n;
         }
         self.written = 0;
         // An idle connection holds no buffer.
         self.gathered = Vec::new();
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
-    /// The peer does not take more. A server that already answers will not: find out.
-    fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.side == Side::Client || self.early.len() >= EARLY {
+    /// A write cannot go on. A server that has answered already will not read the rest: that ends it. One that speaks
+    /// while it reads on (1xx, an answer that runs beside the request) is heard, as far as there is room.
+    fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.side == Side::Client {
             return Poll::Pending;
         }
-        let mut space = [0u8; 4096];
-        let mut buffer = ReadBuf::new(&mut space);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-            Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                self.early.extend_from_slice(buffer.filled());
-                self.forget_gathered();
-                Poll::Ready(Err(io::Error::other(EarlyAnswer)))
+        loop {
+            if self.early.len() >= EARLY || begins_final_answer(&self.early) {
+                self.give_up();
+                return Poll::Ready(io::Error::other(EarlyAnswer));
             }
-            Poll::Ready(Ok(())) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-            Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
-            Poll::Pending => Poll::Pending,
+            match ready!(self.poll_take(cx)) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Ready(io::ErrorKind::ConnectionReset.into()),
+                Err(e) => return Poll::Ready(e),
+            }
         }
     }
 
-    fn forget_gathered(&mut self) {
+    /// Drops what was not sent. The connection says so from here on.
+    fn give_up(&mut self) {
+        self.cut = true;
         self.gathered = Vec::new();
         self.written = 0;
     }
@@ -184,6 +213,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         }
         true
     }
+}
+
+/// Whether `bytes`, the beginning of what a server says, hold the beginning of an answer that is not a 1xx.
+fn begins_final_answer(mut bytes: &[u8]) -> bool {
+    while let Some(class) = bytes.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2)) {
+        if *class != b'1' {
+            return true;
+        }
+        match bytes.windows(4).position(|end| end == b"\r\n\r\n") {
+            Some(end) => bytes = &bytes[end + 4..],
+            None => return false,
+        }
+    }
+    false
 }
 
 /// What is known of the TCP socket under a stream.
@@ -210,23 +253,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Io<S> {
         if !held && this.take_early(buffer) {
             return Poll::Ready(Ok(()));
         }
-        if !this.gathered.is_empty() {
-            // Who waits for the peer must have said everything first. A peer that does not read what we say may
-            // still be read from: its answer, or its leaving, is what ends the wait.
-            match this.poll_drain(cx) {
-                Poll::Ready(Ok(())) | Poll::Pending => {}
-                Poll::Ready(Err(e)) => {
-                    this.forget_gathered();
-                    if this.take_early(buffer) {
-                        return Poll::Ready(Ok(()));
-                    }
-                    // What the peer sent before it stopped reading is still worth reading.
-                    return match Pin::new(&mut this.stream).poll_read(cx, buffer) {
-                        Poll::Ready(Ok(())) if !buffer.filled().is_empty() => Poll::Ready(Ok(())),
-                        _ => Poll::Ready(Err(e)),
-                    };
-                }
-            }
+        // Who waits for the peer must have said everything first. A peer that does not read what we say may still be
+        // read from: its answer, or its leaving, is what ends the wait.
+        if let Poll::Ready(Err(e)) = this.poll_drain(cx) {
+            this.give_up();
+            this.unflushed = false;
+            // What the peer sent before it stopped reading is still worth reading.
+            return match Pin::new(&mut this.stream).poll_read(cx, buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => Poll::Ready(Ok(())),
+                _ => Poll::Ready(Err(e)),
+            };
         }
         if held {
             return this.poll_peer_leaving(cx);
@@ -239,24 +275,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Io<S> {
     /// What was said but not sent yet still goes out, as far as the socket takes it: an error answer, say, on a
     /// connection that is not used again.
     fn drop(&mut self) {
-        if !self.gathered.is_empty() {
-            let _ = self.poll_drain(&mut Context::from_waker(Waker::noop()));
-        }
+        let _ = self.poll_drain(&mut Context::from_waker(Waker::noop()));
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.cut {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         if this.gathered.len() + bytes.len() > GATHER {
-            ready!(this.poll_drain(cx))?;
+            match this.poll_drain(cx) {
+                Poll::Ready(done) => done?,
+                Poll::Pending => return this.poll_early(cx).map(Err),
+            }
             if bytes.len() >= GATHER {
                 return match Pin::new(&mut this.stream).poll_write(cx, bytes) {
-                    Poll::Pending => match ready!(this.poll_early(cx)) {
-                        Ok(()) => Poll::Pending,
-                        Err(e) => Poll::Ready(Err(e)),
-                    },
-                    done => done,
+                    Poll::Ready(done) => {
+                        this.unflushed = true;
+                        Poll::Ready(done)
+                    }
+                    Poll::Pending => this.poll_early(cx).map(Err),
                 };
             }
         }
@@ -288,7 +328,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<S> {
 #[async_trait]
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Shutdown for Io<S> {
     async fn shutdown(&mut self) {
-        let _ = AsyncWriteExt::shutdown(self).await;
+        // A peer that does not read must not hold us: what it did not take by then it does not get.
+        let _ = pingora_timeout::timeout(SHUTDOWN, AsyncWriteExt::shutdown(self)).await;
     }
 }
 
@@ -366,12 +407,101 @@ mod tests {
     fn a_server_that_answers_early_is_read_instead_of_waited_for() {
         run(async {
             let (mut io, mut peer) = io(1024, Side::Server, Flush::BeforeRead);
-            peer.write_all(b"413").await.unwrap();
+            peer.write_all(b"HTTP/1.1 413 Too Large\r\n").await.unwrap();
             let e = io.write_all(&vec![b'x'; 200_000]).await.unwrap_err();
             assert!(e.get_ref().is_some_and(|e| e.is::<EarlyAnswer>()), "{e}");
-            let mut answer = [0u8; 8];
-            assert_eq!(io.read(&mut answer).await.unwrap(), 3);
-            assert_eq!(&answer[..3], b"413");
+            let mut answer = [0u8; 12];
+            io.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 413");
+            assert!(!io.is_clean() && io.write_all(b"more").await.is_err(), "the request has a hole");
+        });
+    }
+
+    #[test]
+    fn a_server_that_speaks_while_it_reads_gets_everything() {
+        run(async {
+            let (mut io, mut peer) = io(1024, Side::Server, Flush::BeforeRead);
+            let interim = b"HTTP/1.1 102 Processing\r\n\r\n";
+            peer.write_all(interim).await.unwrap();
+            let body = vec![b'x'; 200_000];
+            let mut got = Vec::new();
+            let (sent, _) = tokio::join!(
+                async {
+                    io.write_all(&body).await?;
+                    let mut answer = [0u8; 27];
+                    io.read_exact(&mut answer).await?;
+                    assert_eq!(&answer, interim);
+                    io::Result::Ok(io)
+                },
+                async {
+                    let mut part = [0u8; 500];
+                    while got.len() < 200_000 {
+                        let n = peer.read(&mut part).await.unwrap();
+                        got.extend_from_slice(&part[..n]);
+                    }
+                }
+            );
+            assert!(sent.unwrap().is_clean());
+            assert_eq!(got, body);
+        });
+    }
+
+    /// Takes everything, and gives it on only when flushed: as TLS does when the socket below is full.
+    struct Lazy {
+        inner: DuplexStream,
+        held: Vec<u8>,
+    }
+
+    impl AsyncRead for Lazy {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            b: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_read(cx, b)
+        }
+    }
+
+    impl AsyncWrite for Lazy {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.held.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let this = self.get_mut();
+            while !this.held.is_empty() {
+                let n = ready!(Pin::new(&mut this.inner).poll_write(cx, &this.held))?;
+                this.held.drain(..n);
+            }
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.poll_flush(cx)
+        }
+    }
+
+    #[test]
+    fn what_tls_holds_back_goes_out_while_the_peer_is_waited_for() {
+        run(async {
+            let (ours, mut peer) = tokio::io::duplex(100);
+            let lazy = Lazy { inner: ours, held: Vec::new() };
+            let mut io =
+                Io::new(lazy, Side::Client, Flush::BeforeRead, TcpFacts { fd: -1, peer: None }, None);
+            io.write_all(&[b'x'; 40_000]).await.unwrap();
+            io.write_all(b"end").await.unwrap();
+            let mut got = vec![0u8; 40_003];
+            let mut next = [0u8; 1];
+            tokio::select! {
+                _ = io.read(&mut next) => panic!("nothing was said"),
+                read = peer.read_exact(&mut got) => read.unwrap(),
+            };
+            assert!(got.ends_with(b"xend"));
         });
     }
 

@@ -28,14 +28,14 @@ pub enum ConnectError {
 /// # Errors
 /// See [`ConnectError`]; of several addresses, the last one's.
 pub async fn connect(target: &Target, timeout: Duration) -> Result<Stream, ConnectError> {
-    match pingora_timeout::timeout(timeout, open(target)).await {
+    match pingora_timeout::timeout(timeout, open(target, timeout)).await {
         Ok(result) => result,
         Err(_) => Err(ConnectError::Timeout(timeout)),
     }
 }
 
-async fn open(target: &Target) -> Result<Stream, ConnectError> {
-    let (tcp, facts) = tcp(target).await?;
+async fn open(target: &Target, timeout: Duration) -> Result<Stream, ConnectError> {
+    let (tcp, facts) = tcp(target, timeout).await?;
     let _ = tcp.set_nodelay(true);
     match &target.tls {
         None => Ok(Box::new(Io::new(tcp, Side::Server, Flush::BeforeRead, facts, None))),
@@ -46,25 +46,28 @@ async fn open(target: &Target) -> Result<Stream, ConnectError> {
     }
 }
 
-async fn tcp(target: &Target) -> Result<(TcpStream, TcpFacts), ConnectError> {
+/// Each address gets an even share of the time: one that swallows packets must not keep the next from being tried.
+async fn tcp(target: &Target, timeout: Duration) -> Result<(TcpStream, TcpFacts), ConnectError> {
     let addresses = target.addresses.load();
     let first = target.addresses.preferred();
     let mut last = None;
     for i in 0..addresses.len() {
         let index = (first + i) % addresses.len();
-        match TcpStream::connect(addresses[index]).await {
-            Ok(tcp) => {
+        let share = timeout / u32::try_from(addresses.len()).unwrap_or(1);
+        match pingora_timeout::timeout(share, TcpStream::connect(addresses[index])).await {
+            Ok(Ok(tcp)) => {
                 if i > 0 {
                     target.addresses.prefer(index);
                 }
                 let facts = TcpFacts::of(&tcp, addresses[index]);
                 return Ok((tcp, facts));
             }
-            Err(e) => last = Some(e),
+            Ok(Err(e)) => last = Some(ConnectError::Connect(e)),
+            Err(_) => last = Some(ConnectError::Timeout(timeout)),
         }
     }
     Err(match last {
-        Some(e) => ConnectError::Connect(e),
+        Some(e) => e,
         None => ConnectError::Unresolved(target.addresses.host.clone()),
     })
 }

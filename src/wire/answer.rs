@@ -31,6 +31,9 @@ pub fn check_response_head(raw: &[u8]) -> Result<(), HeadFault> {
 fn field(line: &[u8], framing: &mut FramingFields) -> Result<(), HeadFault> {
     let Some(colon) = line.iter().position(|byte| *byte == b':') else { return Ok(()) };
     let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+    if name.ends_with(b" ") || name.ends_with(b"\t") {
+        return Err(HeadFault::InvalidFieldName);
+    }
     if name.eq_ignore_ascii_case(b"content-length") {
         framing.length(value)
     } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
@@ -60,6 +63,7 @@ mod tests {
         assert!(check("content-length: 5\r\ntransfer-encoding: chunked\r\n").is_err());
         assert!(check("content-length: 5\r\ncontent-length: 6\r\n").is_err());
         assert!(check("content-length: +5\r\n").is_err());
+        assert!(check("content-length : 5\r\n").is_err());
         assert!(check("transfer-encoding: chunked, gzip\r\n").is_err());
         assert!(check("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n").is_err());
         assert!(check("x: y\r\n content-length: 5\r\n").is_err());
