@@ -33,6 +33,8 @@ use crate::{probe, resolve};
 const LOOK: Duration = Duration::from_millis(20);
 /// How long connections without a request may take to close.
 const FAREWELL: Duration = Duration::from_millis(1500);
+/// How long what is cut may take to say so.
+const CUT: Duration = Duration::from_millis(300);
 /// How long the access log may take to be written at the end.
 const LOG_FLUSH: Duration = Duration::from_secs(5);
 
@@ -91,6 +93,7 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     state.ready.store(true, Ordering::Relaxed);
     info!("ready");
 
+    spawn(ignore_unfinished()?);
     let order = tokio::select! {
         order = signals.next() => order,
         () = stdin_closed(), if exit_with_stdin => Order::StopNow,
@@ -101,11 +104,29 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     if let Order::Stop = order {
         drain(&shared, checked.global.shutdown_grace, &mut signals, &workers).await;
     }
+    cut(&shared, &workers).await;
     if let Some(log) = &shared.log {
         log.flush_and_stop(LOG_FLUSH);
     }
     info!("stopped");
     Ok(())
+}
+
+/// SIGHUP and SIGUSR2 will mean reload and upgrade. Until they do, they must not end the process.
+///
+/// # Errors
+/// The signals cannot be caught.
+fn ignore_unfinished() -> anyhow::Result<impl Future<Output = ()> + Send> {
+    let (mut hangup, mut user) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined2())?);
+    Ok(async move {
+        loop {
+            let name = tokio::select! {
+                _ = hangup.recv() => "SIGHUP (reload)",
+                _ = user.recv() => "SIGUSR2 (upgrade)",
+            };
+            warn!("{name} is not implemented yet and changes nothing; restart to apply a new configuration");
+        }
+    })
 }
 
 /// What an operator ordered.
@@ -157,6 +178,17 @@ async fn drain(shared: &Shared, grace: Duration, signals: &mut Signals, workers:
             warn!("told again to stop: {} connections are cut", shared.state.connections.open());
         }
     }
+}
+
+/// Ends what is still in flight, in a way that its clients notice, and that is logged.
+async fn cut(shared: &Shared, workers: &workers::Workers) {
+    workers.cut();
+    let ended = async {
+        while shared.state.requests() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let _ = tokio::time::timeout(CUT, ended).await;
 }
 
 /// Lets tables shrink while nobody touches them.

@@ -17,7 +17,10 @@ mod worker;
 pub use edge::Edge;
 pub use worker::{Shared, Worker};
 
+use std::sync::atomic::Ordering;
+
 use http::StatusCode;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use pingora::protocols::http::ServerSession;
 use tokio::net::TcpStream;
 
@@ -33,11 +36,36 @@ fn answered(session: &ServerSession) -> Option<u16> {
 /// The request of an HTTP/1 client has come whole: what it sends now is its next one, kept for later, and only its
 /// leaving is seen. See [`Io::hold`].
 fn hold(session: &ServerSession, held: bool) {
+    on_stream(session, |plain| plain.hold(held), |tls| tls.hold(held));
+}
+
+/// The answer of an HTTP/1 client was broken off. Where only the end of the connection tells the end of the answer (an
+/// HTTP/1.0 client, no Content-Length) it must be a reset.
+async fn break_off(session: &mut ServerSession) {
+    let by_close = session
+        .response_written()
+        .is_some_and(|head| !head.headers.contains_key(CONTENT_LENGTH) && !head.headers.contains_key(TRANSFER_ENCODING));
+    if by_close && !session.was_upgraded() {
+        on_stream(session, Io::reset_when_dropped, Io::reset_when_dropped);
+    } else {
+        // What was written goes out, and then the connection ends without the end of the message.
+        session.shutdown().await;
+    }
+}
+
+fn on_stream(session: &ServerSession, plain: impl FnOnce(&Io<TcpStream>), tls: impl FnOnce(&ClientTls)) {
     let Some(stream) = session.stream() else { return };
     let stream = (**stream).as_any();
-    if let Some(plain) = stream.downcast_ref::<Io<TcpStream>>() {
-        plain.hold(held);
-    } else if let Some(tls) = stream.downcast_ref::<ClientTls>() {
-        tls.hold(held);
+    if let Some(stream) = stream.downcast_ref::<Io<TcpStream>>() {
+        plain(stream);
+    } else if let Some(stream) = stream.downcast_ref::<ClientTls>() {
+        tls(stream);
+    }
+}
+
+/// Once a stop was ordered, an answer says that it is the last on its connection.
+fn announce_stop(context: &context::Context, session: &mut ServerSession) {
+    if context.worker.shared.state.stopping.load(Ordering::Relaxed) {
+        session.set_keepalive(None);
     }
 }

@@ -27,12 +27,14 @@ pub struct HeadLimits {
     pub target: usize,
     /// Bytes of the whole head; more: 431.
     pub head: usize,
+    /// Bytes of all header fields; more: 431.
+    pub header: usize,
     /// Header fields; more: 431.
     pub fields: usize,
 }
 
 impl Default for HeadLimits {
     fn default() -> HeadLimits {
-        HeadLimits { target: 16 * 1024, head: 16 * 1024, fields: 100 }
+        HeadLimits { target: 16 * 1024, head: 32 * 1024, header: 16 * 1024, fields: 100 }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::future::join_all;
 use log::info;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
@@ -19,14 +20,22 @@ use crate::listen::connection::{Service, Settings};
 use crate::proxy::{Edge, Shared, Worker};
 use crate::wire::HeadLimits;
 
+/// Bytes that an HTTP/2 client may send ahead on one stream; four times as many on its connection.
+const STREAM_WINDOW: u32 = 512 * 1024;
 /// How often a thread closes connections to servers that were idle for too long.
 const PURGE: Duration = Duration::from_secs(5);
 
 pub struct Workers {
     accepting: Arc<AtomicUsize>,
+    all: Vec<Arc<Worker>>,
 }
 
 impl Workers {
+    /// Ends every request in progress.
+    pub fn cut(&self) {
+        self.all.iter().for_each(|worker| worker.cut.notify_waiters());
+    }
+
     /// Whether every listening socket is closed.
     pub fn closed(&self) -> bool {
         self.accepting.load(Ordering::Acquire) == 0
@@ -54,27 +63,27 @@ pub fn start(
         }
     }
     let accepting = Arc::new(AtomicUsize::new(threads));
-    for (index, sockets) in sockets.into_iter().enumerate() {
+    let all: Vec<Arc<Worker>> = (0..threads).map(|_| Arc::new(Worker::new(shared.clone()))).collect();
+    for (index, (sockets, worker)) in sockets.into_iter().zip(all.clone()).enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (shared, stop, accepting) = (shared.clone(), stop.clone(), accepting.clone());
+        let (stop, accepting) = (stop.clone(), accepting.clone());
         std::thread::Builder::new()
             .name(format!("worker-{index}"))
-            .spawn(move || runtime.block_on(work(shared, sockets, stop, accepting)))
+            .spawn(move || runtime.block_on(work(worker, sockets, stop, accepting)))
             .context("cannot start a worker thread")?;
     }
     for (frontend, address) in addresses {
         info!("listening frontend={frontend} address={address}");
     }
-    Ok(Workers { accepting })
+    Ok(Workers { accepting, all })
 }
 
 async fn work(
-    shared: Arc<Shared>,
+    worker: Arc<Worker>,
     sockets: Vec<TcpListener>,
     stop: ShutdownWatch,
     accepting: Arc<AtomicUsize>,
 ) {
-    let worker = Arc::new(Worker::new(shared));
     let acceptors = sockets.into_iter().enumerate().filter_map(|(bind, socket)| {
         let listener = tokio::net::TcpListener::from_std(socket).ok()?;
         Some(acceptor(&worker, bind, stop.clone()).run(listener))
@@ -101,6 +110,7 @@ fn acceptor(worker: &Arc<Worker>, bind: usize, stop: ShutdownWatch) -> Acceptor<
     let edge = Edge { worker: worker.clone(), bind };
     let mut app = http_proxy(&Arc::new(pingora_conf()), edge.clone());
     app.server_options = Some(options(frontend.keep_alive));
+    app.h2_options = Some(http2());
     let admission = {
         let worker = worker.clone();
         move || admission(&worker, bind)
@@ -122,6 +132,13 @@ fn acceptor(worker: &Arc<Worker>, bind: usize, stop: ShutdownWatch) -> Acceptor<
 /// thread, and the panic when it cannot.
 fn pingora_conf() -> ServerConf {
     ServerConf { ca_file: Some("/dev/null".to_owned()), ..ServerConf::default() }
+}
+
+/// Windows that let a prompt of some size come in one round trip; HTTP/2's own 64 KB make uploads crawl over distance.
+fn http2() -> H2Options {
+    let mut options = default_h2_options();
+    options.initial_window_size(STREAM_WINDOW).initial_connection_window_size(4 * STREAM_WINDOW);
+    options
 }
 
 fn options(idle: Duration) -> pingora::apps::HttpServerOptions {

@@ -12,12 +12,12 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::{ALPN, Ssl};
 use pingora::server::ShutdownWatch;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::base::clock;
 use crate::listen::head::{self, Head};
-use crate::transport::io::{Flush, Io, Side, TcpFacts};
+use crate::transport::io::{Flush, Io, Side, TcpFacts, Wire};
 use crate::transport::tls;
 use crate::wire::{HeadFault, HeadLimits};
 
@@ -86,7 +86,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
     /// Pingora waits for the client's preface without a limit: it gets the connection once the client has spoken.
     async fn http2<S>(&self, mut io: Box<Io<S>>, settings: &Settings)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug + 'static,
+        S: Wire + Send + Sync + std::fmt::Debug + 'static,
     {
         let first = pingora_timeout::timeout(settings.request_head, head::first_bytes(&mut io)).await;
         if let Ok(Ok(Some(bytes))) = first {
@@ -102,7 +102,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
 
     async fn http1<S>(&self, mut io: Box<Io<S>>, peer: SocketAddr, settings: &Settings)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug + 'static,
+        S: Wire + Send + Sync + std::fmt::Debug + 'static,
     {
         let mut first = true;
         loop {
@@ -134,7 +134,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
     /// The next head, and how long it took from its first byte.
     async fn next_head<S>(&self, io: &mut Io<S>, settings: &Settings, first: bool) -> (Head, Duration)
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Wire,
     {
         let begun = tokio::select! {
             biased; // what is already here is served, whatever was ordered meanwhile
@@ -149,7 +149,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
 
     async fn refuse<S>(&self, mut io: Io<S>, peer: SocketAddr, refusal: (Refusal, BytesMut), took: Duration)
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Wire,
     {
         let (refusal, head) = refusal;
         let answer = self.refusals.refuse(refusal, peer, took, &head);
@@ -162,7 +162,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
 
 /// Closes our side and reads on for a while: closing with unread bytes would reset the connection, and the client
 /// would lose the answer.
-async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut io: Io<S>) {
+async fn linger<S: Wire>(mut io: Io<S>) {
     if io.shutdown().await.is_err() {
         return;
     }

@@ -8,9 +8,9 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::transport::io::Io;
+use crate::transport::io::{Io, Wire};
 use crate::wire::{HeadFault, HeadLimits, check_request_head, head_end};
 
 /// What became of waiting for a request.
@@ -30,7 +30,7 @@ pub enum Head {
 /// The first bytes of a request, at most 4 KB, read without owning a buffer while waiting. `None`: closed.
 pub async fn first_bytes<S>(io: &mut Io<S>) -> io::Result<Option<BytesMut>>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Wire,
 {
     poll_fn(|cx| {
         let mut space = [std::mem::MaybeUninit::<u8>::uninit(); 4096];
@@ -49,7 +49,7 @@ where
 /// Reads the rest of a head that began with `first`, and checks it.
 pub async fn rest<S>(io: &mut Io<S>, first: BytesMut, deadline: Duration, limits: &HeadLimits) -> Head
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Wire,
 {
     let mut head = first;
     let mut scanned = 0;
@@ -77,7 +77,7 @@ where
 /// `None` while the head is neither whole nor wrong.
 fn inspect<S>(io: &mut Io<S>, head: &mut BytesMut, scanned: &mut usize, limits: &HeadLimits) -> Option<Head>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Wire,
 {
     match head_end(head, *scanned, limits) {
         Ok(None) => {

@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, EXPECT, UPGRADE};
+use futures::FutureExt;
+use http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{StatusCode, Version};
 use log::warn;
 use pingora::ErrorType;
@@ -122,6 +123,10 @@ fn expects_continue(head: &RequestHeader) -> bool {
 /// A server that answers.
 pub struct Answer {
     pub server: HttpSession,
+    /// Where its connection belongs when it is idle.
+    pub pool: u64,
+    /// What came of the body with the head.
+    pub first: Option<Bytes>,
     /// The whole request had come from the client when the answer began.
     pub sent: bool,
     /// The server takes no more of the request.
@@ -146,7 +151,7 @@ pub async fn run(
     let Some(target) = context.server().map(|server| server.target.clone()) else {
         return Ok(Attempt::Over(Outcome::Internal));
     };
-    if again && let Some(stream) = context.worker.idle.take(target.id, context.now()) {
+    if again && let Some(stream) = context.worker.idle.take(target.pool(), context.now()) {
         context.times.connected = Some(Duration::ZERO);
         if let Some(server) = context.server() {
             server.stats.traffic.reuses.one();
@@ -206,6 +211,7 @@ async fn send(
     let first_byte = backend.first_byte;
     let mut to = HttpSession::new(stream);
     let silence = backend.server;
+    let pool = server.target.pool();
     let head = upstream_request::build(context, session.req_header(), server, body.framing)?;
     if to.write_request_header(head).await.is_err() {
         return Ok(Attempt::Failed(Failure::Empty));
@@ -272,8 +278,12 @@ async fn send(
                 }
                 context.times.first_byte = Some(context.times.begun.elapsed());
                 context.times.server_first_byte = sending.done_at.map(|at: Instant| at.elapsed());
-                let Sending { to: server, stopped, .. } = sending;
-                return Ok(Attempt::Answered(Box::new(Answer { server, sent: client_done, stopped })));
+                let Sending { to: mut server, stopped, .. } = sending;
+                let Ok(first) = beginning(&mut server) else {
+                    return Ok(Attempt::Failed(Failure::Broken));
+                };
+                let answer = Answer { server, pool, first, sent: client_done, stopped };
+                return Ok(Attempt::Answered(Box::new(answer)));
             }
             Event::Head(Err(e)) => {
                 return Ok(Attempt::Failed(match e.etype() {
@@ -300,6 +310,19 @@ async fn send(
             }
             Event::Late => return Ok(Attempt::Failed(Failure::FirstByte)),
         }
+    }
+}
+
+/// What of a chunked body is here already: nonsense is told from an answer while another server can still be asked.
+fn beginning(server: &mut HttpSession) -> pingora::Result<Option<Bytes>> {
+    let chunked = server.resp_header().is_some_and(|head| head.headers.contains_key(TRANSFER_ENCODING));
+    if !chunked {
+        return Ok(None);
+    }
+    match server.read_body_bytes().now_or_never() {
+        Some(Ok(first)) => Ok(first.filter(|first| !first.is_empty())),
+        Some(Err(e)) => Err(e),
+        None => Ok(None),
     }
 }
 
@@ -353,9 +376,7 @@ pub async fn client_event(
     stopped: bool,
     silence: Duration,
 ) -> pingora::Result<Option<Bytes>> {
-    if stopped {
-        hold(session, true);
-    }
+    hold(session, done || stopped);
     if done || stopped {
         return session.read_body_or_idle(true).await;
     }

@@ -110,6 +110,12 @@ impl Context {
         self.tracked.iter().find(|(index, _)| *index == table).map(|(_, tracked)| tracked)
     }
 
+    /// Gives the place on the server back; the figures first, or they would show one more than there are places.
+    pub fn leave_server(&mut self) {
+        self.server_session = None;
+        self.slot = None;
+    }
+
     /// Whether it had to wait for a slot.
     pub fn queued(&self) -> bool {
         self.times.queued.is_some_and(|time| !time.is_zero())

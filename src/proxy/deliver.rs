@@ -1,7 +1,6 @@
 //! The answer on its way to the client: its head made ours, its body as it comes, and never a clean end for what was
 //! not whole.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use crate::ai;
 use crate::outcome::Outcome;
 use crate::proxy::attempt::{Answer, Body, client_event};
 use crate::proxy::context::Context;
-use crate::proxy::{reply, tunnel};
+use crate::proxy::{announce_stop, reply, tunnel};
 use crate::rewrite::header::hop_by_hop;
 use crate::rewrite::request_id;
 use crate::upstream::idle;
@@ -40,9 +39,8 @@ pub async fn run(
     let upgraded = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let stream = head.headers.get(CONTENT_TYPE).is_some_and(is_event_stream);
     context.streamed = stream;
-    if context.worker.shared.state.stopping.load(Ordering::Relaxed)
-        || (session.req_header().version == Version::HTTP_10 && !head.headers.contains_key(CONTENT_LENGTH))
-    {
+    announce_stop(context, session);
+    if session.req_header().version == Version::HTTP_10 && !head.headers.contains_key(CONTENT_LENGTH) {
         session.set_keepalive(None);
     }
     if session.write_response_header(Box::new(head)).await.is_err() {
@@ -52,6 +50,12 @@ pub async fn run(
         return Ok(tunnel::run(context, session, answer.server).await);
     }
     let mut tail = Tail::new(session, &answer, stream);
+    if let Some(first) = answer.first.take() {
+        tail.remember(&first);
+        if session.write_response_body(first, false).await.is_err() {
+            return Ok(Outcome::ClientLeftInAnswer);
+        }
+    }
     let outcome = pump(context, session, body, &mut answer, &mut tail).await;
     match outcome {
         Outcome::Completed => {
@@ -59,13 +63,13 @@ pub async fn run(
                 return Ok(Outcome::ClientLeftInAnswer);
             }
             keep(context, answer).await;
-            context.slot = None;
+            context.leave_server();
             if !body.is_done(session) {
                 reply::linger(session).await;
             }
         }
         Outcome::AnswerCut | Outcome::AnswerSilent | Outcome::TotalTimeoutInAnswer if stream => {
-            error_event(session, outcome, &tail).await;
+            error_event(session, outcome, tail.between_events()).await;
         }
         _ => {}
     }
@@ -91,7 +95,10 @@ fn head(context: &Context, session: &ServerSession, answer: &Answer) -> pingora:
         if *name == request_id::NAME {
             head.append_header(UPSTREAM_REQUEST_ID, value)?;
         } else if *name == CONTENT_LENGTH {
-            head.insert_header(name, value)?;
+            // RFC 9110 8.6: a 204 has none.
+            if theirs.status != StatusCode::NO_CONTENT {
+                head.insert_header(name, value)?;
+            }
         } else if (!ends_here.is_empty() && !upgraded && ends_here.names().any(|ends| ends == name))
             || name.as_str().starts_with("x-ratelimit-")
         {
@@ -153,6 +160,8 @@ async fn pump(
                 }
             }
             Ok(Ok(Ok(None))) => return tail.verdict(),
+            // Behind the last event nothing is missing, however the server ends.
+            Ok(Ok(Err(_))) if tail.is_over() => return Outcome::Completed,
             Ok(Ok(Err(_))) => return Outcome::AnswerCut,
             Ok(Err(Ok(part))) => {
                 // The server answered while the client still sends: the rest goes on to it.
@@ -186,14 +195,14 @@ async fn pump(
 /// Gives the connection to the next request, if it is clean.
 async fn keep(context: &Context, mut answer: Answer) {
     answer.server.respect_keepalive();
+    let pool = answer.pool;
     if !answer.stopped
         && answer.sent
         && answer.server.will_keepalive()
         && idle::is_clean(answer.server.stream())
-        && let Some(server) = context.server()
         && let Some(stream) = answer.server.reuse().await
     {
-        context.worker.idle.put(server.target.id, stream, context.now());
+        context.worker.idle.put(pool, stream, context.now());
     }
 }
 
@@ -225,7 +234,12 @@ impl Tail {
     }
 
     fn whole(&self) -> bool {
-        !self.wants_done || self.last.trim_ascii_end().ends_with(DONE)
+        !self.wants_done || self.is_over()
+    }
+
+    /// The stream said that it is over.
+    fn is_over(&self) -> bool {
+        self.stream && self.last.trim_ascii_end().ends_with(DONE)
     }
 
     fn verdict(&self) -> Outcome {
@@ -240,11 +254,11 @@ impl Tail {
 
 /// Tells the client of an event stream that there will be no more, in the way its SDK reads. The transfer itself is
 /// broken off after it.
-async fn error_event(session: &mut ServerSession, outcome: Outcome, tail: &Tail) {
+pub async fn error_event(session: &mut ServerSession, outcome: Outcome, between_events: bool) {
     let Some(error) = outcome.error() else { return };
     let body = reply::error_body(session.req_header().uri.path(), error);
     let mut event = Vec::with_capacity(body.len() + 16);
-    if !tail.between_events() {
+    if !between_events {
         event.extend_from_slice(b"\n\n");
     }
     event.extend_from_slice(b"data: ");

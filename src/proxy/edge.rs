@@ -16,7 +16,7 @@ use crate::listen::connection::{Refusal, Refusals};
 use crate::outcome::Outcome;
 use crate::proxy::context::{Context, Times};
 use crate::proxy::worker::Worker;
-use crate::proxy::{finish, request};
+use crate::proxy::{break_off, finish, request};
 use crate::rewrite::request_id::RequestId;
 
 /// The requests of one bind on one worker thread.
@@ -52,8 +52,7 @@ impl ProxyHttp for Edge {
         let outcome = request::run(&mut context, session).await;
         let whole = ends_clean(outcome);
         if !whole && !session.is_http2() {
-            // What was written goes out, and then the connection ends without the end of the message.
-            session.shutdown().await;
+            break_off(session).await;
         }
         finish::run(context, session, outcome);
         if whole { Ok(true) } else { Error::e_explain(ErrorType::InternalError, "ended without an end") }

@@ -66,9 +66,8 @@ pub async fn run(
             }
         };
         // The place is free while we wait.
-        context.slot = None;
+        context.leave_server();
         tried.insert(index);
-        context.server_session = None;
         for traffic in [traffic, &backend.stats.traffic] {
             traffic.retries.one();
             if backend.pool.has_other(&tried) {

@@ -15,7 +15,7 @@ use crate::proxy::facts::authority;
 use crate::proxy::{answered, reply};
 
 /// Counts and logs a request that had a head.
-pub fn run(context: Context, session: &mut ServerSession, outcome: Outcome) {
+pub fn run(mut context: Context, session: &mut ServerSession, outcome: Outcome) {
     let now = context.now();
     let status = answered(session).or(context.status);
     let servers = outcome == Outcome::Completed;
@@ -36,6 +36,7 @@ pub fn run(context: Context, session: &mut ServerSession, outcome: Outcome) {
     let end = End { outcome, status, sizes: Sizes::of(session), duration: context.times.begun.elapsed() };
     count(&context, &end);
     log(&context, &end, Some(session));
+    context.leave_server();
 }
 
 /// A request that never came to be: counts and logs it, and makes its answer.
@@ -126,10 +127,9 @@ fn count(context: &Context, end: &End) {
     if let Some(time) = context.times.first_byte {
         stats.first_byte.observe(time);
     }
-    let cells = match (context.backend, context.server) {
-        (Some(backend), Some(server)) => {
-            frontend.answers.get(backend).and_then(|servers| servers.get(server))
-        }
+    let cells = match (context.backend.filter(|_| context.backend_session.is_some()), context.server) {
+        (Some(backend), Some(server)) => frontend.answers.get(backend).and_then(|servers| servers.get(server)),
+        (Some(backend), None) => frontend.unserved.get(backend),
         _ => None,
     };
     cells.unwrap_or(&frontend.local).count(status);

@@ -13,13 +13,13 @@ use crate::limit::go_duration::GoDuration;
 use crate::outcome::{ClientError, Outcome};
 use crate::proxy::context::Context;
 use crate::proxy::facts::{authority, split_port};
-use crate::proxy::hold;
+use crate::proxy::{announce_stop, hold};
 use crate::rewrite::redirect::{self, Redirect, Requested, Scheme};
 use crate::rewrite::request_id;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What a client is read on for after it was answered before it had sent everything, so that it sees the answer.
-const LINGER_BYTES: usize = 1024 * 1024;
+const LINGER_BYTES: usize = 64 * 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
 /// `{"error": {...}}`, or Anthropic's shape on its paths.
@@ -137,6 +137,7 @@ async fn send(
     head.insert_header(CONTENT_LENGTH, HeaderValue::from(body.len()))?;
     own_fields(context, &mut head)?;
     context.status = Some(head.status.as_u16());
+    announce_stop(context, session);
     let unread = !session.is_body_done();
     let bodiless = body.is_empty() || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head)).await?;

@@ -12,16 +12,25 @@ use crate::outcome::{Limit, Outcome};
 use crate::proxy::context::Context;
 use crate::proxy::reply;
 use crate::proxy::rules::{self, Verdict};
-use crate::proxy::{answered, exchange};
+use crate::proxy::{answered, deliver, exchange};
 use crate::wire::{self, HeadLimits};
 
 /// Runs the request and sends its answer.
 pub async fn run(context: &mut Context, session: &mut ServerSession) -> Outcome {
-    let outcome = match admit_and_serve(context, session).await {
+    let worker = context.worker.clone();
+    let served = tokio::select! {
+        biased;
+        served = admit_and_serve(context, session) => served,
+        () = worker.cut.notified() => Ok(Outcome::Stopped),
+    };
+    let outcome = match served {
         Ok(outcome) => outcome,
         Err(e) if *e.etype() == ErrorType::InternalError => Outcome::Internal,
         Err(_) => return Outcome::ClientLeftInAnswer,
     };
+    if outcome == Outcome::Stopped && context.streamed {
+        deliver::error_event(session, outcome, false).await;
+    }
     if matches!(outcome, Outcome::BadRequest { .. } | Outcome::RequestTimeout | Outcome::BodyTooLarge) {
         // Where the next request would begin is anybody's guess.
         session.set_keepalive(None);

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::Notify;
+
 use crate::base::clock::{Clock, Tick};
 use crate::log_writer::LogWriter;
 use crate::runtime::snapshot::Snapshot;
@@ -21,6 +23,8 @@ pub struct Shared {
 pub struct Worker {
     pub shared: Arc<Shared>,
     pub idle: IdlePool,
+    /// What is still in flight is to end now: the grace of a stop is over.
+    pub cut: Notify,
     random: AtomicU64,
 }
 
@@ -28,7 +32,7 @@ impl Worker {
     pub fn new(shared: Arc<Shared>) -> Worker {
         use std::hash::BuildHasher;
         let seed = std::hash::RandomState::new().hash_one(0u8);
-        Worker { shared, idle: IdlePool::default(), random: AtomicU64::new(seed) }
+        Worker { shared, idle: IdlePool::default(), cut: Notify::new(), random: AtomicU64::new(seed) }
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {

@@ -74,6 +74,8 @@ pub struct Frontend {
     pub stats: Arc<FrontendStats>,
     /// Answers of tidegate itself, by code.
     pub local: Arc<RequestCells>,
+    /// For each backend: what none of its servers got, by code.
+    pub unserved: Vec<Arc<RequestCells>>,
     /// For each backend, for each of its servers: answers by code.
     pub answers: Vec<Vec<Arc<RequestCells>>>,
 }

@@ -20,11 +20,13 @@ pub struct Addresses {
     list: ArcSwap<Vec<SocketAddr>>,
     /// Where the last connection succeeded, to begin there.
     preferred: AtomicUsize,
+    /// Changes whenever the list does.
+    version: AtomicU64,
 }
 
 impl Addresses {
     pub fn new(host: String, port: u16, list: Vec<SocketAddr>) -> Addresses {
-        Addresses { host, port, list: ArcSwap::from_pointee(list), preferred: AtomicUsize::new(0) }
+        Addresses { host, port, list: ArcSwap::from_pointee(list), preferred: AtomicUsize::new(0), version: AtomicU64::new(0) }
     }
 
     pub fn load(&self) -> Arc<Vec<SocketAddr>> {
@@ -39,6 +41,7 @@ impl Addresses {
         let changed = **self.list.load() != list;
         if changed {
             self.list.store(Arc::new(list));
+            self.version.fetch_add(1, Ordering::Relaxed);
         }
         changed
     }
@@ -55,7 +58,7 @@ impl Addresses {
 /// How to reach a server.
 #[derive(Debug)]
 pub struct Target {
-    /// The same for the same address and TLS settings, over reloads too: idle connections are kept under it.
+    /// The same for the same address and TLS settings, over reloads too.
     pub id: u64,
     /// The server's name in its backend, for messages.
     pub name: Arc<str>,
@@ -70,6 +73,13 @@ pub struct Target {
 }
 
 impl Target {
+    /// Under what its idle connections are kept: when the name has new addresses, those to the old ones are left alone,
+    /// and expire.
+    pub fn pool(&self) -> u64 {
+        let version = self.addresses.version.load(Ordering::Relaxed);
+        self.id ^ version.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
     /// At most once a second.
     pub fn may_warn(&self, now: Tick) -> bool {
         let last = self.warned.load(Ordering::Relaxed);

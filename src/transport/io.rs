@@ -62,9 +62,21 @@ impl fmt::Display for EarlyAnswer {
 
 impl std::error::Error for EarlyAnswer {}
 
+/// What an [`Io`] is made of.
+pub trait Wire: AsyncRead + AsyncWrite + Unpin {
+    /// The socket at the bottom, if there is one.
+    fn tcp(&self) -> Option<&TcpStream>;
+}
+
+impl Wire for TcpStream {
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+}
+
 /// A TCP or TLS connection, `S` being [`TcpStream`] or a tokio-rustls stream over it.
 #[derive(Debug)]
-pub struct Io<S: AsyncRead + AsyncWrite + Unpin> {
+pub struct Io<S: Wire> {
     stream: S,
     side: Side,
     flush: Flush,
@@ -79,11 +91,13 @@ pub struct Io<S: AsyncRead + AsyncWrite + Unpin> {
     early_read: usize,
     /// What comes now belongs to the next request: readers see nothing of it, but they see the peer leave.
     held: AtomicBool,
+    /// The connection ends with a reset.
+    reset: AtomicBool,
     socket: Arc<SocketDigest>,
     tls: Option<(Arc<SslDigest>, ALPN)>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
+impl<S: Wire> Io<S> {
     /// Wraps `stream`, whose TCP socket is `tcp`; `peer` is the address to report (RFC: none; PROXY protocol may
     /// replace the socket's own).
     pub fn new(
@@ -106,6 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             early: Vec::new(),
             early_read: 0,
             held: AtomicBool::new(false),
+            reset: AtomicBool::new(false),
             socket: Arc::new(socket),
             tls,
         }
@@ -122,6 +137,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     /// its next request is told apart from one that leaves.
     pub fn hold(&self, held: bool) {
         self.held.store(held, Ordering::Relaxed);
+    }
+
+    /// The connection is to end with a reset: where only its end tells the end of a message, an ordinary close would
+    /// make a message that was cut look whole.
+    pub fn reset_when_dropped(&self) {
+        self.reset.store(true, Ordering::Relaxed);
     }
 
     /// Takes everything that is there without waiting, into the early bytes; ready when the peer has closed.
@@ -242,7 +263,7 @@ impl TcpFacts {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Io<S> {
+impl<S: Wire> AsyncRead for Io<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -271,15 +292,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Io<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Io<S> {
+impl<S: Wire> Drop for Io<S> {
     /// What was said but not sent yet still goes out, as far as the socket takes it: an error answer, say, on a
     /// connection that is not used again.
     fn drop(&mut self) {
+        if self.reset.load(Ordering::Relaxed) {
+            if let Some(tcp) = self.stream.tcp() {
+                let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+            }
+            return;
+        }
         let _ = self.poll_drain(&mut Context::from_waker(Waker::noop()));
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<S> {
+impl<S: Wire> AsyncWrite for Io<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.cut {
@@ -326,20 +353,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<S> {
 }
 
 #[async_trait]
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Shutdown for Io<S> {
+impl<S: Wire + Send> Shutdown for Io<S> {
     async fn shutdown(&mut self) {
         // A peer that does not read must not hold us: what it did not take by then it does not get.
         let _ = pingora_timeout::timeout(SHUTDOWN, AsyncWriteExt::shutdown(self)).await;
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> UniqueID for Io<S> {
+impl<S: Wire> UniqueID for Io<S> {
     fn id(&self) -> UniqueIDType {
         0
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Ssl for Io<S> {
+impl<S: Wire> Ssl for Io<S> {
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
         self.tls.as_ref().map(|(digest, _)| digest.clone())
     }
@@ -349,25 +376,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Ssl for Io<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> GetTimingDigest for Io<S> {
+impl<S: Wire> GetTimingDigest for Io<S> {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         Vec::new()
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> GetProxyDigest for Io<S> {
+impl<S: Wire> GetProxyDigest for Io<S> {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         None
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> GetSocketDigest for Io<S> {
+impl<S: Wire> GetSocketDigest for Io<S> {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         Some(self.socket.clone())
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Peek for Io<S> {}
+impl<S: Wire> Peek for Io<S> {}
 
 #[cfg(test)]
 mod tests {
@@ -450,6 +477,18 @@ mod tests {
     struct Lazy {
         inner: DuplexStream,
         held: Vec<u8>,
+    }
+
+    impl Wire for DuplexStream {
+        fn tcp(&self) -> Option<&TcpStream> {
+            None
+        }
+    }
+
+    impl Wire for Lazy {
+        fn tcp(&self) -> Option<&TcpStream> {
+            None
+        }
     }
 
     impl AsyncRead for Lazy {

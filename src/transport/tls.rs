@@ -10,7 +10,19 @@ use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::transport::io::{Flush, Io, Side, TcpFacts};
+use crate::transport::io::{Flush, Io, Side, TcpFacts, Wire};
+
+impl Wire for tokio_rustls::server::TlsStream<TcpStream> {
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self.get_ref().0)
+    }
+}
+
+impl Wire for tokio_rustls::client::TlsStream<TcpStream> {
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self.get_ref().0)
+    }
+}
 
 pub type ClientTls = Io<tokio_rustls::server::TlsStream<TcpStream>>;
 pub type ServerTls = Io<tokio_rustls::client::TlsStream<TcpStream>>;

@@ -25,7 +25,7 @@ struct Idle {
     since: Tick,
 }
 
-/// Idle connections by [`crate::runtime::target::Target::id`].
+/// Idle connections by [`crate::runtime::target::Target::pool`].
 #[derive(Default)]
 pub struct IdlePool {
     idle: Mutex<AHashMap<u64, Vec<Idle>>>,

@@ -10,6 +10,9 @@ use super::framing::FramingFields;
 /// # Errors
 /// Framing fields that contradict each other or say what we do not know; lines that end without CR, or are folded.
 pub fn check_response_head(raw: &[u8]) -> Result<(), HeadFault> {
+    if raw.len() > LARGEST {
+        return Err(HeadFault::HeadTooLarge);
+    }
     let mut framing = FramingFields::default();
     let old = raw.starts_with(b"HTTP/1.0");
     for (number, line) in raw.split(|byte| *byte == b'\n').enumerate() {
@@ -21,11 +24,23 @@ pub fn check_response_head(raw: &[u8]) -> Result<(), HeadFault> {
         };
         match line.first() {
             Some(b' ' | b'\t') if number > 0 => return Err(HeadFault::FoldedLine),
-            Some(b'c' | b'C' | b't' | b'T') if number > 0 => field(line, &mut framing)?,
-            _ => {}
+            Some(_) if number > 0 => field(line, &mut framing)?,
+            Some(_) => status(line)?,
+            None => {}
         }
     }
     framing.conclude(b"", old).map(drop)
+}
+
+/// Bytes of a response head.
+const LARGEST: usize = 64 * 1024;
+
+/// RFC 9110 15: three digits, of which the first is 1 to 5.
+fn status(line: &[u8]) -> Result<(), HeadFault> {
+    match line.get(9..12) {
+        Some([b'1'..=b'5', b'0'..=b'9', b'0'..=b'9']) => Ok(()),
+        _ => Err(HeadFault::InvalidVersion),
+    }
 }
 
 fn field(line: &[u8], framing: &mut FramingFields) -> Result<(), HeadFault> {
@@ -64,6 +79,8 @@ mod tests {
         assert!(check("content-length: 5\r\ncontent-length: 6\r\n").is_err());
         assert!(check("content-length: +5\r\n").is_err());
         assert!(check("content-length : 5\r\n").is_err());
+        assert!(check("x : 5\r\n").is_err());
+        assert!(check_response_head(b"HTTP/1.1 600 OK\r\n\r\n").is_err());
         assert!(check("transfer-encoding: chunked, gzip\r\n").is_err());
         assert!(check("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n").is_err());
         assert!(check("x: y\r\n content-length: 5\r\n").is_err());

@@ -68,7 +68,7 @@ fn check_fields(headers: &HeaderMap, limits: &HeadLimits) -> Result<(), HeadFaul
         }
         size += name.as_str().len() + value.len() + 32;
     }
-    if size > limits.head { Err(HeadFault::HeadTooLarge) } else { Ok(()) }
+    if size > limits.header { Err(HeadFault::HeadTooLarge) } else { Ok(()) }
 }
 
 /// `:authority` or `host`, and if both then the same (RFC 9113 8.3.1).

@@ -11,7 +11,7 @@ use super::{HeadFault, HeadLimits};
 /// (line folding, LF alone, equal Content-Lengths, Content-Length beside chunked) it refuses.
 pub fn check_request_head(raw: &[u8], limits: &HeadLimits) -> Result<Framing, HeadFault> {
     let (line, mut rest) = request_line(raw, limits)?;
-    if raw.len() > limits.head {
+    if raw.len() > limits.head || rest.len() > limits.header {
         return Err(HeadFault::HeadTooLarge);
     }
     let mut host: Option<Authority<'_>> = None;

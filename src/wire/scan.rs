@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_head_over_its_limit_is_refused_while_it_arrives() {
-        let limits = HeadLimits { target: 20, head: 40, fields: 100 };
+        let limits = HeadLimits { target: 20, head: 40, header: 40, fields: 100 };
         let fits = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(17));
         assert_eq!(fits.len(), 40);
         assert_eq!(head_end(fits.as_bytes(), 0, &limits), Ok(Some(0..40)));
@@ -127,7 +127,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>, from: usize) {
-            let _ = head_end(&bytes, from, &HeadLimits { target: 3, head: 9, fields: 1 });
+            let _ = head_end(&bytes, from, &HeadLimits { target: 3, head: 9, header: 9, fields: 1 });
         }
     }
 

@@ -52,6 +52,7 @@ fn one(
         default_backend: frontend.default_backend,
         stats: state.frontend_stats(&frontend.name),
         local: cells("", ""),
+        unserved: checked.backends.iter().map(|backend| cells(&backend.name, "")).collect(),
         answers,
     })
 }

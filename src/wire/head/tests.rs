@@ -198,7 +198,7 @@ fn sizes_have_limits() {
     assert_eq!(target(16 * 1024 + 1), Err(HeadFault::TargetTooLong));
     assert_eq!(with(&"x: y\r\n".repeat(99)), Ok(Framing::Unsaid));
     assert_eq!(with(&"x: y\r\n".repeat(100)), Err(HeadFault::TooManyFields));
-    assert_eq!(with(&format!("x: {}\r\n", "y".repeat(32 * 1024))), Err(HeadFault::HeadTooLarge));
+    assert_eq!(with(&format!("x: {}\r\n", "y".repeat(16 * 1024))), Err(HeadFault::HeadTooLarge));
     for (fault, status) in [
         (HeadFault::TargetTooLong, 414),
         (HeadFault::HeadTooLarge, 431),
