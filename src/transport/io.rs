@@ -458,6 +458,7 @@ mod tests {
                     let mut answer = [0u8; 27];
                     io.read_exact(&mut answer).await?;
                     assert_eq!(&answer, interim);
+                    AsyncWriteExt::shutdown(&mut io).await?;
                     io::Result::Ok(io)
                 },
                 async {
