@@ -11,6 +11,7 @@ mod interpolate;
 mod mask;
 mod names;
 mod pem;
+mod place;
 mod reader;
 mod section;
 mod suggest;
@@ -26,7 +27,7 @@ use source::{Environment, Process};
 pub use reader::Keys;
 
 /// Larger files are refused: no configuration is that long, and the reader holds it whole.
-const LARGEST_FILE: usize = 4_000_000;
+pub(crate) const LARGEST_FILE: usize = 4_000_000;
 
 /// Reads and checks the file at `path`. Relative paths, also those within the file, start at the working directory.
 ///
@@ -45,17 +46,17 @@ pub fn load_text(path: &Path, text: &str, environment: &dyn Environment) -> Resu
         return Err(Diagnostics::of_file(path, format!("larger than {LARGEST_FILE} bytes")));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (root, duplicates) = match tree::parse(text) {
+    let tree = match tree::parse(text) {
         Ok(tree) => tree,
-        Err(mistake) => return Err(Diagnostics::new(path, text, &mask::by_text(text), vec![*mistake])),
+        Err(mistake) => return Err(Diagnostics::new(path, text, mask::by_text(text), vec![*mistake])),
     };
-    let masks = mask::by_position(&root);
-    let context = context::Context::new(environment);
-    for duplicate in duplicates {
+    let masks = mask::by_position(&tree);
+    let context = context::Context::new(environment, &masks);
+    for duplicate in tree.duplicates {
         context.report(duplicate);
     }
-    let sections = section::read(&context, &root);
-    let found = Diagnostics::new(path, text, &masks, context.into_diagnostics());
+    let sections = section::read(&context, &tree.root);
+    let found = Diagnostics::new(path, text, masks, context.into_diagnostics());
     match sections {
         Some(s) if found.errors() == 0 => Ok(Checked {
             file: path.to_path_buf(),

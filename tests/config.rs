@@ -14,8 +14,25 @@ use tidegate::config::source::Environment;
 /// What the files of this test refer to, so that they mean the same on every machine.
 struct Fixed;
 
-const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-const KEY: &str = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+const LOCALHOST: &str = include_str!("../certs/localhost.pem");
+const EXAMPLE: &str = include_str!("../certs/example.pem");
+
+/// The parts of a PEM file with this label, one after the other.
+fn pem(file: &str, label: &str) -> Vec<String> {
+    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----\n"));
+    file.split(&begin)
+        .skip(1)
+        .map(|part| format!("{begin}{}{end}", part.split(&end).next().unwrap()))
+        .collect()
+}
+
+fn certificate() -> String {
+    pem(LOCALHOST, "CERTIFICATE").swap_remove(0)
+}
+
+fn key(file: &str) -> String {
+    pem(file, "PRIVATE KEY").concat()
+}
 
 impl Environment for Fixed {
     fn variable(&self, name: &str) -> Option<String> {
@@ -28,11 +45,37 @@ impl Environment for Fixed {
         }
     }
 
+    fn is_not_text(&self, name: &str) -> bool {
+        name == "BYTES"
+    }
+
+    fn why_no_file(&self, path: &Path) -> Option<String> {
+        path.starts_with("none").then(|| "the directory `none`: No such file or directory".to_owned())
+    }
+
+    fn why_no_directory(&self, path: &Path) -> Option<String> {
+        path.starts_with("a_file").then(|| "it is a file, not a directory".to_owned())
+    }
+
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
         let text = match path.to_str() {
-            Some("good.pem" | "certs/localhost.pem" | "certs/example.pem") => [CERTIFICATE, KEY].concat(),
-            Some("no_key.pem") => CERTIFICATE.to_owned(),
-            Some("no_certificate.pem") => KEY.to_owned(),
+            Some("good.pem" | "certs/localhost.pem") => LOCALHOST.to_owned(),
+            Some("certs/example.pem") => EXAMPLE.to_owned(),
+            Some("wrong_key.pem") => certificate() + &key(EXAMPLE),
+            Some("wrong_order.pem") => {
+                let mut chain = pem(LOCALHOST, "CERTIFICATE");
+                chain.reverse();
+                chain.concat() + &key(LOCALHOST)
+            }
+            Some("wrong_chain.pem") => [certificate(), certificate(), key(LOCALHOST)].concat(),
+            Some("useless_key.pem") => {
+                certificate() + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+            }
+            Some("no_x509.pem") => {
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned() + &key(LOCALHOST)
+            }
+            Some("no_key.pem") => certificate(),
+            Some("no_certificate.pem") => key(LOCALHOST),
             Some("broken.pem") => "-----BEGIN CERTIFICATE-----\nAAAA\n".to_owned(),
             Some("/run/secrets/key") => "sk-from-a-file\n".to_owned(),
             _ => return Err(io::Error::new(io::ErrorKind::NotFound, "No such file or directory")),
@@ -118,6 +161,16 @@ fn shipped_files_load_without_a_warning() {
 fn the_minimal_file_has_ten_lines() {
     let text = fs::read_to_string(directory("conf/minimal.yaml")).unwrap();
     assert!(text.lines().count() <= 10);
+}
+
+#[test]
+fn of_many_mistakes_the_first_hundred_are_shown() {
+    let text: String = (0..20_000).map(|i| format!("k{i}: {{a: [1, 2, 3]}}\n")).collect();
+    let Err(found) = load_text(Path::new("x.yaml"), &text, &Fixed) else { panic!("no mistakes") };
+    let printed = found.to_string();
+    assert_eq!((found.iter().count(), found.errors()), (100, 20_002));
+    assert!(printed.len() < 100_000, "{}", printed.len());
+    assert!(printed.ends_with("... and 19902 more, not shown\n\n20002 errors in x.yaml\n"), "{printed}");
 }
 
 #[test]

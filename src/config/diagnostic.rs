@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::mask::Mask;
+use super::mask::{self, Mask, Shown};
 
 /// A stretch of the file. Lines and columns count from 1, columns in characters; the end is exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,8 +86,14 @@ impl Diagnostic {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Diagnostics {
     file: PathBuf,
+    /// At most [`MOST`] of them.
     found: Vec<(Diagnostic, Option<Excerpt>)>,
+    errors: usize,
+    warnings: usize,
 }
+
+/// Mistakes that are shown; nobody reads more, and a terminal would lose the first ones.
+pub(super) const MOST: usize = 100;
 
 /// A line of the file as it may be shown, and the part of it that is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,38 +104,54 @@ struct Excerpt {
 }
 
 impl Diagnostics {
-    pub(super) fn new(file: &Path, text: &str, masks: &[Mask], mut found: Vec<Diagnostic>) -> Diagnostics {
-        found.sort_by_key(|d| (d.span, d.severity, d.code));
+    pub(super) fn new(file: &Path, text: &str, masks: Vec<Mask>, mut found: Vec<Diagnostic>) -> Diagnostics {
+        let place = |d: &Diagnostic| (d.span, d.severity, d.code);
+        found.sort_by_key(place);
         found.dedup();
+        let errors = found.iter().filter(|d| d.severity == Severity::Error).count();
+        let warnings = found.len() - errors;
+        if found.len() > MOST {
+            found.sort_by_key(|d| d.severity);
+            found.truncate(MOST);
+            found.sort_by_key(place);
+        }
+        let masks = mask::ordered(masks);
+        let mut last: Option<(usize, Shown)> = None;
         let lines: Vec<&str> = text.lines().collect();
         let found = found
             .into_iter()
             .map(|d| {
-                let excerpt = lines.get(d.span.line - 1).and_then(|line| excerpt(line, d.span, masks));
+                let number = d.span.line;
+                if last.as_ref().is_none_or(|(n, _)| *n != number) {
+                    last = lines.get(number - 1).map(|line| (number, mask::apply(line, number, &masks)));
+                }
+                let line = last.as_ref().filter(|(n, _)| *n == number);
+                let excerpt = line.and_then(|(_, shown)| excerpt(shown, d.span));
                 (d, excerpt)
             })
             .collect();
-        Diagnostics { file: file.to_path_buf(), found }
+        Diagnostics { file: file.to_path_buf(), found, errors, warnings }
     }
 
     /// One error about the file as a whole.
     pub(super) fn of_file(file: &Path, message: String) -> Diagnostics {
         let found = vec![(Diagnostic::error(Code::Unreadable, Span::START, message), None)];
-        Diagnostics { file: file.to_path_buf(), found }
+        Diagnostics { file: file.to_path_buf(), found, errors: 1, warnings: 0 }
     }
 
     pub fn errors(&self) -> usize {
-        self.iter().filter(|d| d.severity == Severity::Error).count()
+        self.errors
     }
 
     pub fn warnings(&self) -> usize {
-        self.iter().filter(|d| d.severity == Severity::Warning).count()
+        self.warnings
     }
 
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
+    /// Those that are shown.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.found.iter().map(|(d, _)| d)
     }
@@ -138,26 +160,32 @@ impl Diagnostics {
 /// Every diagnostic with its line, then how many there are. Empty when there are none.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.file.display();
+        let file = self.file.display().to_string();
+        let file = mask::visible(&file);
         for (d, excerpt) in &self.found {
+            let message = mask::visible(&d.message);
             let severity = match d.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
             };
             match d.code {
-                Code::Unreadable if excerpt.is_none() => writeln!(f, "{file}: {severity}: {}", d.message)?,
-                _ => writeln!(f, "{file}:{}:{}: {severity}: {}", d.span.line, d.span.column, d.message)?,
+                Code::Unreadable if excerpt.is_none() => writeln!(f, "{file}: {severity}: {message}")?,
+                _ => writeln!(f, "{file}:{}:{}: {severity}: {message}", d.span.line, d.span.column)?,
             }
             if let Some(e) = excerpt {
                 writeln!(f, "{:>5} | {}", d.span.line, e.text)?;
                 writeln!(f, "      | {}{}", " ".repeat(e.column), "^".repeat(e.width))?;
             }
             if let Some(hint) = &d.hint {
-                writeln!(f, "      = hint: {hint}")?;
+                writeln!(f, "      = hint: {}", mask::visible(hint))?;
             }
             writeln!(f)?;
         }
-        match (self.errors(), self.warnings()) {
+        let more = self.errors + self.warnings - self.found.len();
+        if more > 0 {
+            writeln!(f, "... and {more} more, not shown\n")?;
+        }
+        match (self.errors, self.warnings) {
             (0, 0) => Ok(()),
             (e, 0) => writeln!(f, "{} in {file}", plural(e, "error")),
             (0, w) => writeln!(f, "{} in {file}", plural(w, "warning")),
@@ -182,24 +210,25 @@ fn plural(n: usize, what: &str) -> String {
 /// Longer lines are cut to a window around what is meant.
 const WIDEST: usize = 140;
 
-fn excerpt(line: &str, span: Span, masks: &[Mask]) -> Option<Excerpt> {
-    let shown = super::mask::apply(line, span.line, masks);
-    if shown.text.trim().is_empty() {
+fn excerpt(shown: &Shown, span: Span) -> Option<Excerpt> {
+    let last = shown.text.len();
+    if shown.text.iter().all(|c| c.is_whitespace()) {
         return None;
     }
     let start = shown.place(span.column - 1);
-    let last = shown.text.trim_end().chars().count();
     let end = if span.end_line == span.line { shown.place(span.end_column - 1) } else { last };
     let width = end.saturating_sub(start).max(1);
+    let text =
+        |from: usize, to: usize| shown.text.get(from..to).unwrap_or_default().iter().collect::<String>();
     if last <= WIDEST {
-        return Some(Excerpt { text: shown.text.trim_end().to_owned(), column: start, width });
+        return Some(Excerpt { text: text(0, last), column: start, width });
     }
-    let from = start.saturating_sub(WIDEST / 2);
-    let mut text: String = shown.text.chars().skip(from).take(WIDEST).collect();
+    let from = start.min(last).saturating_sub(WIDEST / 2);
+    let mut text = text(from, last.min(from + WIDEST));
     text.truncate(text.trim_end().len());
     if from + WIDEST < last {
         text.push_str("...");
     }
     let column = start - from;
-    Some(Excerpt { text, column, width: width.min(WIDEST - column) })
+    Some(Excerpt { text, column, width: width.min(WIDEST.saturating_sub(column)).max(1) })
 }

@@ -65,6 +65,14 @@ fn one(reference: &str, environment: &dyn Environment) -> Result<String, (String
         let message = "not the name of a variable between `${` and `}`".to_owned();
         return Err((message, "`${NAME}`, `${NAME:-default}` or `${file:/path}`".to_owned()));
     }
+    if default.is_some_and(|d| d.contains("${")) {
+        let message = "references cannot stand within one another".to_owned();
+        return Err((message, "give the default as a plain text".to_owned()));
+    }
+    if environment.is_not_text(name) {
+        let message = format!("the variable `{name}` is set, but is not UTF-8 text");
+        return Err((message, "look for bytes of a key that was not encoded, in hex or base64".to_owned()));
+    }
     match (environment.variable(name), default) {
         (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
         (Some(value), _) => Ok(value),
@@ -105,6 +113,10 @@ mod tests {
             }
         }
 
+        fn is_not_text(&self, name: &str) -> bool {
+            name == "BYTES"
+        }
+
         fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
             if path == Path::new("/run/x") {
                 Ok(b"secret\n".to_vec())
@@ -143,6 +155,8 @@ mod tests {
         assert_eq!(wrong.message, "the environment has no `NOPE`");
         assert!(resolve("${file:/nope}", &Fixed).unwrap_err().message.starts_with("cannot read `/nope`"));
         assert!(resolve("${A", &Fixed).unwrap_err().message.contains("without its `}`"));
+        assert!(resolve("${A:-${B}}", &Fixed).unwrap_err().message.contains("within one another"));
+        assert!(resolve("${BYTES:-x}", &Fixed).unwrap_err().message.contains("not UTF-8"));
         assert!(resolve("${}", &Fixed).is_err() && resolve("${1A}", &Fixed).is_err());
     }
 

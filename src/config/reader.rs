@@ -2,7 +2,7 @@
 //! an operator wrote is silently ignored.
 
 use super::context::Context;
-use super::diagnostic::{Code, Diagnostic, Span};
+use super::diagnostic::{Code, Diagnostic, MOST, Span};
 use super::suggest;
 use super::tree::{Entry, Kind};
 use super::value::Value;
@@ -28,7 +28,8 @@ pub(super) struct Map<'a> {
     pub span: Span,
     keys: &'static Keys,
     entries: &'a [Entry],
-    unknown: Vec<&'a str>,
+    /// What the unknown keys were probably meant to be.
+    meant: Vec<&'static str>,
 }
 
 impl<'a> Map<'a> {
@@ -50,7 +51,7 @@ impl<'a> Map<'a> {
                 return context.reject(wrong.hint(format!("like `{example}: ...`, {below}")));
             }
         };
-        let mut unknown = Vec::new();
+        let (mut meant, mut unknown) = (Vec::new(), 0);
         for entry in entries {
             let (key, span) = (entry.key.text.as_str(), entry.key.span);
             if keys.known.contains(&key) {
@@ -67,13 +68,21 @@ impl<'a> Map<'a> {
                 Diagnostic::error(Code::UnknownKey, span, format!("`{key}` does not belong in {what}"))
                     .hint(*hint)
             } else {
-                unknown.push(key);
-                Diagnostic::error(Code::UnknownKey, span, format!("unknown key `{key}` in {what}"))
-                    .maybe_hint(suggest::among(key, keys.known))
+                unknown += 1;
+                // More are not shown anyway, and to compare them all would take long.
+                let wrong = format!("unknown key `{key}` in {what}");
+                let wrong = Diagnostic::error(Code::UnknownKey, span, wrong);
+                if unknown <= MOST {
+                    let near = suggest::nearest(key, keys.known.iter().copied());
+                    meant.extend(near);
+                    wrong.maybe_hint(suggest::hint(near, keys.known))
+                } else {
+                    wrong
+                }
             };
             context.report(diagnostic);
         }
-        Some(Map { context, what, span: value.at, keys, entries, unknown })
+        Some(Map { context, what, span: value.at, keys, entries, meant })
     }
 
     /// The value of a key, if the key is there. `null` counts as not there.
@@ -87,7 +96,7 @@ impl<'a> Map<'a> {
 
     /// Whether an unknown key was probably meant to be this one; then that it is missing needs no second message.
     pub fn misspelt(&self, key: &str) -> bool {
-        self.unknown.iter().any(|u| suggest::nearest(u, self.keys.known.iter().copied()) == Some(key))
+        self.meant.contains(&key)
     }
 
     /// Whether all keys are known.

@@ -84,7 +84,7 @@ pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
 
     let global = global::read(&root);
     let admin = admin::read(&root, &global);
-    let log = log::read(&root);
+    let log = log::read(&root, &admin);
     let defaults = timeouts::defaults(&root);
 
     let plan_entries = named("plans").unwrap_or_default();

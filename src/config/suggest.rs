@@ -4,22 +4,43 @@
 /// once.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed: Vec<char> = word.to_lowercase().chars().take(64).collect();
+    let letters_typed = letters(&typed);
     let (distance, best) = candidates
         .into_iter()
+        .filter(|c| {
+            // Every letter that only one of them has is a difference of its own; cheaper to see than the distance.
+            let allowed = typed.len().min(c.len()).div_ceil(3);
+            if typed.len().abs_diff(c.len()) > allowed {
+                return false;
+            }
+            let other = c.bytes().fold(0, |all, b| all | bit(b));
+            let missing = (other & !letters_typed).count_ones().max((letters_typed & !other).count_ones());
+            missing as usize <= allowed
+        })
         .map(|c| (distance(&typed, &c.to_lowercase().chars().take(64).collect::<Vec<_>>()), c))
         .min_by_key(|(d, _)| *d)?;
     let allowed = typed.len().min(best.chars().count()).div_ceil(3);
     (distance <= allowed).then_some(best)
 }
 
-/// As a hint.
-pub(super) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(word, candidates).map(|best| format!("did you mean `{best}`?"))
+fn letters(word: &[char]) -> u32 {
+    word.iter().fold(0, |all, c| u8::try_from(*c).map_or(all, |b| all | bit(b)))
+}
+
+/// One bit for each letter, upper and lower case alike.
+fn bit(byte: u8) -> u32 {
+    let letter = byte.to_ascii_lowercase().wrapping_sub(b'a');
+    if letter < 26 { 1 << letter } else { 0 }
 }
 
 /// As a hint: the nearest candidate, or else all of them.
 pub(super) fn among(word: &str, candidates: &[&str]) -> Option<String> {
-    did_you_mean(word, candidates.iter().copied()).or_else(|| match candidates {
+    hint(nearest(word, candidates.iter().copied()), candidates)
+}
+
+/// The same where the nearest is known.
+pub(super) fn hint(near: Option<&str>, candidates: &[&str]) -> Option<String> {
+    near.map(|best| format!("did you mean `{best}`?")).or_else(|| match candidates {
         [] => None,
         [one] => Some(format!("the only one is `{one}`")),
         many => {

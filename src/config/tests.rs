@@ -10,8 +10,7 @@ use super::source::Environment;
 /// No variables but `KEY`; one bundle of PEM, whatever its path.
 struct Fixed;
 
-const PEM: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n\
-                   -----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+const PEM: &str = include_str!("../../certs/localhost.pem");
 
 impl Environment for Fixed {
     fn variable(&self, name: &str) -> Option<String> {
@@ -192,8 +191,8 @@ fn every_known_key_is_read() {
     assert_eq!(c.backends[0].own_max_request_body, Some(3000));
     assert_eq!(c.acls[5].test, Test::Host(vec!["api.example.com".into()]));
     assert_eq!(c.frontends[0].binds[0].tls.as_ref().unwrap().alpn, [Alpn::H2]);
-    let (root, _) = super::tree::parse(EVERYTHING).unwrap();
-    let context = super::context::Context::new(&Fixed);
+    let root = super::tree::parse(EVERYTHING).unwrap().root;
+    let context = super::context::Context::new(&Fixed, &[]);
     assert!(super::section::read(&context, &root).is_some());
     let asked = context.asked.borrow();
     for keys in super::keys() {

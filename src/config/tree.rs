@@ -56,8 +56,18 @@ impl Node {
 /// Nodes that aliases may add; a billion laughs end here.
 const MOST_COPIES: usize = 20_000;
 
-/// The tree of the only document in `text`, and its duplicate keys (of which the first counts).
-pub(super) fn parse(text: &str) -> Result<(Node, Vec<Diagnostic>), Box<Diagnostic>> {
+/// The tree of a file, and what is left out of it.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub root: Node,
+    /// One error for each duplicate key; the first one counts.
+    pub duplicates: Vec<Diagnostic>,
+    /// The entries that do not count. Their values stand in the file all the same, so secrets among them are hidden.
+    pub dropped: Vec<Entry>,
+}
+
+/// The tree of the only document in `text`.
+pub(super) fn parse(text: &str) -> Result<Tree, Box<Diagnostic>> {
     let mut builder = Builder { text, ..Builder::default() };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|e| Box::new(syntax_error(text, &e)))?;
@@ -68,7 +78,7 @@ pub(super) fn parse(text: &str) -> Result<(Node, Vec<Diagnostic>), Box<Diagnosti
     if root.is_empty() || root.is_null() {
         return Err(empty());
     }
-    Ok((root, builder.duplicates))
+    Ok(Tree { root, duplicates: builder.duplicates, dropped: builder.dropped })
 }
 
 const EMPTY: &str = "the file is empty";
@@ -83,6 +93,7 @@ struct Builder<'a> {
     anchors: HashMap<usize, (Node, usize)>,
     copies: usize,
     duplicates: Vec<Diagnostic>,
+    dropped: Vec<Entry>,
 }
 
 struct Frame {
@@ -95,7 +106,14 @@ struct Frame {
 
 enum Content {
     List(Vec<Node>),
-    Map(Vec<Entry>, Option<Key>),
+    Map(Entries, Option<Key>),
+}
+
+#[derive(Default)]
+struct Entries {
+    list: Vec<Entry>,
+    /// The lines of the keys. A search through the list would be slow for a file of a hundred thousand keys.
+    lines: HashMap<String, usize>,
 }
 
 impl Builder<'_> {
@@ -133,19 +151,28 @@ impl Builder<'_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 tagged(tag.is_some())?;
-                self.open.push(Frame { span, anchor, nodes: 1, content: Content::Map(Vec::new(), None) });
+                self.open.push(Frame {
+                    span,
+                    anchor,
+                    nodes: 1,
+                    content: Content::Map(Entries::default(), None),
+                });
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(frame) = self.open.pop() {
                     let kind = match frame.content {
                         Content::List(items) => Kind::List(items),
-                        Content::Map(entries, _) => Kind::Map(entries),
+                        Content::Map(entries, _) => Kind::Map(entries.list),
                     };
                     let span = Span { end_line: span.end_line, end_column: span.end_column, ..frame.span };
                     self.place(Node { span, kind }, frame.anchor, frame.nodes)?;
                 }
             }
             Event::Alias(id) => {
+                if self.open.last().is_some_and(|f| matches!(f.content, Content::Map(_, None))) {
+                    let wrong = Diagnostic::error(Code::Syntax, span, "an alias in place of a key");
+                    return Err(wrong.hint("write the key out"));
+                }
                 let Some((node, nodes)) = self.anchors.get(&id).cloned() else {
                     return Err(Diagnostic::error(Code::Syntax, span, "an alias within its own anchor"));
                 };
@@ -175,13 +202,17 @@ impl Builder<'_> {
             Content::List(items) => items.push(node),
             Content::Map(entries, key) => match key.take() {
                 None => *key = Some(as_key(node)?),
-                Some(key) => match entries.iter().find(|e| e.key.text == key.text) {
-                    None => entries.push(Entry { key, value: node }),
+                Some(key) => match entries.lines.get(&key.text) {
+                    None => {
+                        entries.lines.insert(key.text.clone(), key.span.line);
+                        entries.list.push(Entry { key, value: node });
+                    }
                     Some(first) => {
                         let message = format!("duplicate key `{}`", key.text);
-                        let hint = format!("it is already in line {}", first.key.span.line);
+                        let hint = format!("it is already in line {first}");
                         self.duplicates
                             .push(Diagnostic::error(Code::DuplicateKey, key.span, message).hint(hint));
+                        self.dropped.push(Entry { key, value: node });
                     }
                 },
             },
@@ -192,6 +223,11 @@ impl Builder<'_> {
 
 fn as_key(node: Node) -> Result<Key, Diagnostic> {
     match node.kind {
+        // What it would merge is missing afterwards: any further message would mislead.
+        Kind::Scalar(s) if s.text == "<<" && !s.quoted => {
+            let wrong = Diagnostic::error(Code::Syntax, node.span, "merge keys (`<<`) are not supported");
+            Err(wrong.hint("write the keys out, or use an alias for a whole value: `timeouts: *mine`"))
+        }
         Kind::Scalar(s) if !s.text.is_empty() => Ok(Key { text: s.text, span: node.span }),
         Kind::Scalar(_) => Err(Diagnostic::error(Code::Syntax, node.span, "an empty key")),
         _ => {
@@ -253,7 +289,7 @@ mod tests {
 
     #[test]
     fn every_node_knows_its_place() {
-        let (root, _) = parse("a: 1\nb:\n  - \"x y\"\n  - {c: d}\n").unwrap();
+        let Tree { root, .. } = parse("a: 1\nb:\n  - \"x y\"\n  - {c: d}\n").unwrap();
         let [a, b] = entries(&root) else { panic!() };
         assert_eq!((a.key.span.line, a.key.span.column, a.value.span.column), (1, 1, 4));
         let Kind::List(items) = &b.value.kind else { panic!() };
@@ -265,7 +301,7 @@ mod tests {
 
     #[test]
     fn block_scalars_span_all_their_lines() {
-        let (root, _) = parse("a:\n  key: |\n    one\n    two\n  b: c\n").unwrap();
+        let Tree { root, .. } = parse("a:\n  key: |\n    one\n    two\n  b: c\n").unwrap();
         let inner = entries(&entries(&root)[0].value);
         let span = inner[0].value.span;
         assert!(span.line <= 3 && (span.end_line, span.end_column) > (4, 1), "{span:?}");
@@ -273,14 +309,15 @@ mod tests {
 
     #[test]
     fn duplicate_keys_are_all_found() {
-        let (_, duplicates) = parse("a: 1\na: 2\nb: {c: 1, c: 2}\n").unwrap();
+        let Tree { duplicates, dropped, .. } = parse("a: 1\na: 2\nb: {c: 1, c: 2}\n").unwrap();
         let places: Vec<_> = duplicates.iter().map(|d| (d.span.line, d.span.column)).collect();
         assert_eq!(places, [(2, 1), (3, 11)]);
+        assert_eq!(dropped.len(), 2);
     }
 
     #[test]
     fn aliases_are_copies_with_an_end() {
-        let (root, _) = parse("a: &x {b: c}\nd: *x\n").unwrap();
+        let Tree { root, .. } = parse("a: &x {b: c}\nd: *x\n").unwrap();
         assert_eq!(entries(&entries(&root)[1].value)[0].key.text, "b");
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for i in 1..9 {
@@ -294,6 +331,8 @@ mod tests {
     fn what_is_no_configuration_says_why() {
         assert!(message("").contains("empty"));
         assert!(message("# only a comment\n").contains("empty"));
+        assert!(message("a: &x {b: 1}\nc:\n  <<: *x\n").contains("merge keys"));
+        assert!(message("a: &x b\n*x : 1\n").contains("in place of a key"));
         assert!(message("a: 1\n---\nb: 2\n").contains("second YAML document"));
         assert!(message("a: !x 1\n").contains("tags"));
         assert!(message("a:\n\tb: 1\n").contains("no tabs"), "{}", message("a:\n\tb: 1\n"));

@@ -77,14 +77,19 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether no message may quote it, nor a part of it.
+    pub fn is_hidden(&self) -> bool {
+        let Kind::Scalar(s) = &self.node.kind else { return false };
+        let secret = self.secret || self.context.hides(self.span());
+        (secret && !mask::is_reference(&s.text)) || mask::has_credentials(&s.text)
+    }
+
     /// The value as the file has it, for messages: references unresolved, secrets masked.
     pub fn shown(&self) -> String {
         match &self.node.kind {
-            Kind::Scalar(s) if self.secret && !mask::is_reference(&s.text) => "***".to_owned(),
-            Kind::Scalar(s) if mask::has_credentials(&s.text) => "***".to_owned(),
+            Kind::Scalar(_) if self.is_hidden() => "***".to_owned(),
             Kind::Scalar(s) => {
-                let text: String =
-                    s.text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
+                let text: String = s.text.chars().take(60).map(mask::on_one_line).collect();
                 if s.text.chars().count() > 60 { format!("{text}...") } else { text }
             }
             _ => self.kind().to_owned(),

@@ -50,5 +50,10 @@ fn socket(value: Value<'_>) -> Option<PathBuf> {
             "the system allows no longer one; use a shorter directory",
         );
     }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    if let Some(why) = parent.and_then(|p| value.context.environment.why_no_directory(p)) {
+        let message = format!("`socket` cannot be `{}`: {why}", value.shown());
+        return value.reject(Code::Unreadable, message, "its directory is made at the start, if it can be");
+    }
     Some(path)
 }

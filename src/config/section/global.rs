@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::checked::{Global, Threads};
+use crate::config::diagnostic::Code;
 use crate::config::reader::{Keys, Map};
 use crate::config::value::{LONGEST, Value};
 
@@ -31,7 +32,7 @@ pub(super) fn read(root: &Map<'_>) -> Global {
         global.max_connections = map.or("max_connections", global.max_connections, max_connections);
         global.shutdown_grace =
             map.or("shutdown_grace", global.shutdown_grace, |v| v.duration(Duration::ZERO..=LONGEST));
-        global.state_dir = map.or("state_dir", global.state_dir.clone(), |v| v.path());
+        global.state_dir = map.or("state_dir", global.state_dir.clone(), state_dir);
     }
     global
 }
@@ -45,4 +46,15 @@ fn threads(value: Value<'_>) -> Option<Threads> {
         return Some(Threads::Auto);
     }
     value.count_usize(1..=256).map(Threads::Count)
+}
+
+fn state_dir(value: Value<'_>) -> Option<PathBuf> {
+    let path = value.path()?;
+    match value.context.environment.why_no_directory(&path) {
+        None => Some(path),
+        Some(why) => {
+            let message = format!("`state_dir` cannot be `{}`: {why}", value.shown());
+            value.reject(Code::Unreadable, message, "a directory, or a path where one can be made")
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! `log`: what is written about the process and about each request.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use log::LevelFilter;
 
-use crate::config::checked::{AccessLog, AccessLogFormat, AccessLogTarget, Log};
+use crate::config::checked::{AccessLog, AccessLogFormat, AccessLogTarget, Admin, Log};
+use crate::config::diagnostic::Code;
 use crate::config::reader::{Keys, Map};
 use crate::config::value::Value;
 
@@ -25,7 +26,7 @@ const LEVELS: &[(&str, LevelFilter)] = &[
 const FORMATS: &[(&str, AccessLogFormat)] =
     &[("json", AccessLogFormat::Json), ("httplog", AccessLogFormat::HttpLog)];
 
-pub(super) fn read(root: &Map<'_>) -> Log {
+pub(super) fn read(root: &Map<'_>, admin: &Admin) -> Log {
     let mut log = Log {
         level: LevelFilter::Info,
         access: AccessLog { to: AccessLogTarget::Stdout, format: AccessLogFormat::Json },
@@ -33,19 +34,33 @@ pub(super) fn read(root: &Map<'_>) -> Log {
     if let Some(map) = root.get("log").and_then(|v| Map::open(v, &LOG, "`log`")) {
         log.level = map.or("level", log.level, |v| v.word(LEVELS, &[]));
         if let Some(access) = map.get("access").and_then(|v| Map::open(v, &ACCESS, "`log.access`")) {
-            log.access.to = access.or("to", AccessLogTarget::Stdout, target);
+            log.access.to = access.or("to", AccessLogTarget::Stdout, |v| target(v, admin));
             log.access.format = access.or("format", AccessLogFormat::Json, format);
         }
     }
     log
 }
 
-fn target(value: Value<'_>) -> Option<AccessLogTarget> {
-    Some(match value.nonempty()?.as_str() {
-        "stdout" => AccessLogTarget::Stdout,
-        "off" => AccessLogTarget::Off,
-        path => AccessLogTarget::File(PathBuf::from(path)),
-    })
+fn target(value: Value<'_>, admin: &Admin) -> Option<AccessLogTarget> {
+    let path = match value.nonempty()?.as_str() {
+        "stdout" => return Some(AccessLogTarget::Stdout),
+        "off" => return Some(AccessLogTarget::Off),
+        path => PathBuf::from(path),
+    };
+    // The directory of the admin socket is made at the start, before the log is opened.
+    let made = admin.socket.as_deref().and_then(Path::parent);
+    let directory = path.parent().unwrap_or(Path::new(""));
+    if made.is_some_and(|made| made.starts_with(directory)) && !directory.exists() {
+        return Some(AccessLogTarget::File(path));
+    }
+    match value.context.environment.why_no_file(&path) {
+        None => Some(AccessLogTarget::File(path)),
+        Some(why) => {
+            let message = format!("cannot write the access log `{}`: {why}", value.shown());
+            let hint = "the directory must be there, and the user that runs this must be able to write to it";
+            value.reject(Code::Unreadable, message, hint)
+        }
+    }
 }
 
 fn format(value: Value<'_>) -> Option<AccessLogFormat> {

@@ -78,6 +78,9 @@ fn condition(value: Value<'_>, known: &Known<'_>) -> Option<Expression> {
             "write the names of the ACLs out",
         );
     }
+    if value.is_hidden() {
+        return value.context.reject(known.acls.unknown(&value.shown(), value.span()));
+    }
     match expression::parse(&text, &|name| known.acls.find(name)) {
         Ok(expression) => Some(expression),
         Err(mistakes) => {
