@@ -103,6 +103,11 @@ impl Tally {
                 at.as_secs_f64(),
                 revived.as_secs_f64()
             );
+            // Honest about what this shows: see `traffic`.
+            let _ = writeln!(
+                text,
+                "  (killed between two streams: one that has begun cannot move to another provider)"
+            );
         }
         let dead = self.killed.as_ref().map_or("none", |kill| &kill.name);
         let _ = writeln!(
