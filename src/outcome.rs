@@ -90,9 +90,7 @@ impl Outcome {
         match self {
             Outcome::Completed | Outcome::Tunnelled | Outcome::Returned(_) | Outcome::Redirected(_) => None,
             Outcome::ClientLeft | Outcome::ClientLeftInAnswer => None,
-            Outcome::Stopped => {
-                error(503, "overloaded", SERVER, "The load balancer is stopping. Try again.")
-            }
+            Outcome::Stopped => error(503, "overloaded", SERVER, "The load balancer is stopping. Try again."),
             Outcome::Denied(status) => Some(denied(status)),
             Outcome::BadRequest { status, reason: _ } => match status {
                 405 => error(405, "method_not_allowed", INVALID, "This method is not allowed here."),

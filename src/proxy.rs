@@ -42,9 +42,9 @@ fn hold(session: &ServerSession, held: bool) {
 /// The answer of an HTTP/1 client was broken off. Where only the end of the connection tells the end of the answer (an
 /// HTTP/1.0 client, no Content-Length) it must be a reset.
 async fn break_off(session: &mut ServerSession) {
-    let by_close = session
-        .response_written()
-        .is_some_and(|head| !head.headers.contains_key(CONTENT_LENGTH) && !head.headers.contains_key(TRANSFER_ENCODING));
+    let by_close = session.response_written().is_some_and(|head| {
+        !head.headers.contains_key(CONTENT_LENGTH) && !head.headers.contains_key(TRANSFER_ENCODING)
+    });
     if by_close && !session.was_upgraded() {
         on_stream(session, Io::reset_when_dropped, Io::reset_when_dropped);
     } else {

@@ -128,7 +128,9 @@ fn count(context: &Context, end: &End) {
         stats.first_byte.observe(time);
     }
     let cells = match (context.backend.filter(|_| context.backend_session.is_some()), context.server) {
-        (Some(backend), Some(server)) => frontend.answers.get(backend).and_then(|servers| servers.get(server)),
+        (Some(backend), Some(server)) => {
+            frontend.answers.get(backend).and_then(|servers| servers.get(server))
+        }
         (Some(backend), None) => frontend.unserved.get(backend),
         _ => None,
     };

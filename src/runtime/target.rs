@@ -26,7 +26,13 @@ pub struct Addresses {
 
 impl Addresses {
     pub fn new(host: String, port: u16, list: Vec<SocketAddr>) -> Addresses {
-        Addresses { host, port, list: ArcSwap::from_pointee(list), preferred: AtomicUsize::new(0), version: AtomicU64::new(0) }
+        Addresses {
+            host,
+            port,
+            list: ArcSwap::from_pointee(list),
+            preferred: AtomicUsize::new(0),
+            version: AtomicU64::new(0),
+        }
     }
 
     pub fn load(&self) -> Arc<Vec<SocketAddr>> {
