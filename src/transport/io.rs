@@ -93,6 +93,8 @@ pub struct Io<S: Wire> {
     held: AtomicBool,
     /// The connection ends with a reset.
     reset: AtomicBool,
+    /// Runs while the end waits for the peer.
+    patience: Option<Pin<Box<tokio::time::Sleep>>>,
     socket: Arc<SocketDigest>,
     tls: Option<(Arc<SslDigest>, ALPN)>,
 }
@@ -121,6 +123,7 @@ impl<S: Wire> Io<S> {
             early_read: 0,
             held: AtomicBool::new(false),
             reset: AtomicBool::new(false),
+            patience: None,
             socket: Arc::new(socket),
             tls,
         }
@@ -347,16 +350,29 @@ impl<S: Wire> AsyncWrite for Io<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_drain(cx))?;
-        Pin::new(&mut this.stream).poll_shutdown(cx)
+        let ended = match this.poll_drain(cx) {
+            Poll::Ready(drained) => {
+                drained?;
+                Pin::new(&mut this.stream).poll_shutdown(cx)
+            }
+            Poll::Pending => Poll::Pending,
+        };
+        if ended.is_pending() {
+            // A peer that does not read must not hold us: what it does not take by then it does not get.
+            let patience = this.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(SHUTDOWN)));
+            ready!(patience.as_mut().poll(cx));
+            this.give_up();
+            this.unflushed = false;
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        ended
     }
 }
 
 #[async_trait]
 impl<S: Wire + Send> Shutdown for Io<S> {
     async fn shutdown(&mut self) {
-        // A peer that does not read must not hold us: what it did not take by then it does not get.
-        let _ = pingora_timeout::timeout(SHUTDOWN, AsyncWriteExt::shutdown(self)).await;
+        let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 
