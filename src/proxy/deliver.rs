@@ -11,7 +11,8 @@ use pingora::protocols::http::ServerSession;
 
 use crate::ai;
 use crate::outcome::Outcome;
-use crate::proxy::attempt::{Answer, Body, client_event};
+use crate::proxy::attempt::Answer;
+use crate::proxy::body::{Body, client_event};
 use crate::proxy::context::Context;
 use crate::proxy::{announce_stop, reply, tunnel};
 use crate::rewrite::header::hop_by_hop;

@@ -1,0 +1,141 @@
+//! The request body on its way in: kept until an answer is committed, counted against its limit, read on while something
+//! else is waited for, and the way in which a client is noticed that leaves.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Version;
+use http::header::EXPECT;
+use pingora::ErrorType;
+use pingora::http::RequestHeader;
+use pingora::protocols::http::ServerSession;
+
+use crate::outcome::Outcome;
+use crate::proxy::hold;
+use crate::proxy::upstream_request::Framing;
+
+/// The request body: what came of it, and how it goes on.
+pub struct Body {
+    pub framing: Framing,
+    /// Everything read so far, to be sent again.
+    pub kept: Vec<Bytes>,
+    received: u64,
+    /// Bytes; more is 413.
+    limit: u64,
+    pub expects_continue: bool,
+    /// It has come whole. HTTP/2 trailers end it too, of which Pingora's session knows nothing.
+    done: bool,
+}
+
+impl Body {
+    pub fn new(session: &mut ServerSession, limit: u64) -> Body {
+        let no_body = session.is_body_empty();
+        let head = session.req_header();
+        Body {
+            framing: Framing::of(head, no_body),
+            kept: Vec::new(),
+            received: 0,
+            limit,
+            expects_continue: !no_body && expects_continue(head),
+            done: no_body,
+        }
+    }
+
+    /// Whether the client has sent all of it. From then on an HTTP/1 connection is only watched for its leaving.
+    pub fn is_done(&mut self, session: &mut ServerSession) -> bool {
+        if !self.done && session.is_body_done() {
+            self.done = true;
+        }
+        if self.done {
+            hold(session, true);
+        }
+        self.done
+    }
+
+    /// Takes what [`client_event`] told: a part, or the end.
+    ///
+    /// # Errors
+    /// The whole is too large.
+    pub fn take(&mut self, part: Option<Bytes>) -> Result<Option<Bytes>, Outcome> {
+        let Some(part) = part else {
+            self.done = true;
+            return Ok(None);
+        };
+        self.received += part.len() as u64;
+        if self.received > self.limit {
+            return Err(Outcome::BodyTooLarge);
+        }
+        Ok(Some(part).filter(|part| !part.is_empty()))
+    }
+
+    /// Nothing is sent again from here on.
+    pub fn forget(&mut self) {
+        self.kept = Vec::new();
+    }
+
+    /// Waits for `future`. What the client sends meanwhile is read and kept; `Err` when it leaves, or sends too much or
+    /// too slowly. A client that waits for `100 Continue` owes nothing.
+    pub async fn meanwhile<T>(
+        &mut self,
+        session: &mut ServerSession,
+        silence: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Outcome> {
+        let mut future = std::pin::pin!(future);
+        loop {
+            let done = self.is_done(session);
+            let silence = if self.expects_continue { Duration::MAX } else { silence };
+            tokio::select! {
+                biased;
+                value = &mut future => return Ok(value),
+                part = client_event(session, done, false, silence) => match part {
+                    Ok(part) => {
+                        let part = self.take(part)?;
+                        self.kept.extend(part);
+                    }
+                    Err(e) => return Err(client_error(&e, done)),
+                },
+            }
+        }
+    }
+}
+
+/// RFC 9110 10.1.1: an HTTP/1.0 client does not wait, and must not be told to go on.
+fn expects_continue(head: &RequestHeader) -> bool {
+    head.version == Version::HTTP_11
+        && head
+            .headers
+            .get(EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// The next part of the request body, `None` at its end; when it is `done`, an error once the client leaves. While the
+/// server takes no more (`stopped`), what the client still sends is left alone, and only its leaving is told.
+pub async fn client_event(
+    session: &mut ServerSession,
+    done: bool,
+    stopped: bool,
+    silence: Duration,
+) -> pingora::Result<Option<Bytes>> {
+    hold(session, done || stopped);
+    if done || stopped {
+        return session.read_body_or_idle(true).await;
+    }
+    if silence == Duration::MAX {
+        return session.read_body_or_idle(false).await;
+    }
+    match pingora_timeout::timeout(silence, session.read_body_or_idle(false)).await {
+        Ok(part) => part,
+        Err(_) => pingora::Error::e_explain(ErrorType::ReadTimedout, "the client is silent"),
+    }
+}
+
+/// What an error of the client's side means. `done`: its request had come whole.
+pub fn client_error(error: &pingora::Error, done: bool) -> Outcome {
+    match error.etype() {
+        _ if done => Outcome::ClientLeft,
+        ErrorType::ReadTimedout => Outcome::RequestTimeout,
+        ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::H2Error => Outcome::ClientLeft,
+        _ => Outcome::BadRequest { status: 400, reason: "bad_body" },
+    }
+}
