@@ -87,6 +87,7 @@ fn full_queue_refuses_at_once() {
     let _held = full(&edge);
     let mut waiting = edge.open();
     waiting.send(Ask::chat(true).bytes());
+    assert!(waiting.silent_for(Duration::from_millis(200)), "the one place in the queue is its");
     until("the queue is full", || {
         let (answer, took) = timed(|| {
             let mut client = edge.open();
