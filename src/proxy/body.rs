@@ -41,14 +41,9 @@ impl Body {
         }
     }
 
-    /// Whether the client has sent all of it. From then on an HTTP/1 connection is only watched for its leaving.
+    /// Whether the client has sent all of it.
     pub fn is_done(&mut self, session: &mut ServerSession) -> bool {
-        if !self.done && session.is_body_done() {
-            self.done = true;
-        }
-        if self.done {
-            hold(session, true);
-        }
+        self.done = self.done || session.is_body_done();
         self.done
     }
 
@@ -110,7 +105,8 @@ fn expects_continue(head: &RequestHeader) -> bool {
 }
 
 /// The next part of the request body, `None` at its end; when it is `done`, an error once the client leaves. While the
-/// server takes no more (`stopped`), what the client still sends is left alone, and only its leaving is told.
+/// server takes no more (`stopped`), what the client still sends is left alone, and only its leaving is told. The one
+/// place that says whether what comes on an HTTP/1 connection is for this request.
 pub async fn client_event(
     session: &mut ServerSession,
     done: bool,

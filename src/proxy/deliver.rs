@@ -119,6 +119,12 @@ fn head(context: &Context, session: &ServerSession, answer: &Answer) -> pingora:
     Ok(head)
 }
 
+/// What may happen while the body moves.
+enum Event<'a> {
+    Server(pingora::Result<Option<&'a [u8]>>),
+    Client(pingora::Result<Option<Bytes>>),
+}
+
 /// Moves the body until it ends, one way or another.
 async fn pump(
     context: &mut Context,
@@ -134,21 +140,22 @@ async fn pump(
         if server.is_body_done() {
             return tail.verdict();
         }
-        let wait = silence.min(context.time_left());
-        if context.time_left().is_zero() {
+        let left = context.time_left();
+        if left.is_zero() {
             return Outcome::TotalTimeoutInAnswer;
         }
+        let wait = silence.min(left);
         let stopped = answer.stopped;
         let done = body.is_done(session);
         let event = async {
             tokio::select! {
                 biased;
-                part = server.read_body_ref() => Ok(part),
-                part = client_event(session, done, stopped, client_silence) => Err(part),
+                part = server.read_body_ref() => Event::Server(part),
+                part = client_event(session, done, stopped, client_silence) => Event::Client(part),
             }
         };
         let written = match pingora_timeout::timeout(wait, event).await {
-            Ok(Ok(Ok(Some(part)))) => {
+            Ok(Event::Server(Ok(Some(part)))) => {
                 tail.remember(part);
                 if part.is_empty() {
                     Ok(())
@@ -160,11 +167,11 @@ async fn pump(
                     session.write_response_body(part, end).await
                 }
             }
-            Ok(Ok(Ok(None))) => return tail.verdict(),
+            Ok(Event::Server(Ok(None))) => return tail.verdict(),
             // Behind the last event nothing is missing, however the server ends.
-            Ok(Ok(Err(_))) if tail.is_over() => return Outcome::Completed,
-            Ok(Ok(Err(_))) => return Outcome::AnswerCut,
-            Ok(Err(Ok(part))) => {
+            Ok(Event::Server(Err(_))) if tail.is_over() => return Outcome::Completed,
+            Ok(Event::Server(Err(_))) => return Outcome::AnswerCut,
+            Ok(Event::Client(Ok(part))) => {
                 // The server answered while the client still sends: the rest goes on to it.
                 let Ok(part) = body.take(part) else { return Outcome::BodyTooLargeInAnswer };
                 server.write_timeout = Some(wait);
@@ -183,7 +190,7 @@ async fn pump(
                 answer.sent |= finished && body.is_done(session);
                 Ok(())
             }
-            Ok(Err(Err(_))) => return Outcome::ClientLeftInAnswer,
+            Ok(Event::Client(Err(_))) => return Outcome::ClientLeftInAnswer,
             Err(_) if context.time_left().is_zero() => return Outcome::TotalTimeoutInAnswer,
             Err(_) => return Outcome::AnswerSilent,
         };
