@@ -1,22 +1,31 @@
 //! The configuration as everyone else reads it: plain Rust types, every default filled in, every name resolved to an
 //! index, nothing left that could still be wrong. Only [`crate::config::load`] makes one; nobody changes it afterwards.
 
+mod acl;
 mod backend;
+mod bind;
+mod cipher;
 mod frontend;
+mod header_text;
+mod rule;
+mod table;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderName, Method};
-use ipnet::IpNet;
-
 use crate::base::secret::Secret;
 use crate::config::diagnostic::Diagnostics;
 
+pub use acl::*;
 pub use backend::*;
+pub use bind::*;
+pub use cipher::*;
 pub use frontend::*;
+pub use header_text::*;
+pub use rule::*;
+pub use table::*;
 
 /// A whole file without mistakes. Indices are positions in the lists of this struct.
 pub struct Checked {
@@ -61,6 +70,8 @@ pub struct Global {
     pub shutdown_grace: Duration,
     /// Not created by the check; relative to the working directory.
     pub state_dir: PathBuf,
+    /// Bytes of request bodies that are held for retries and in queues, all requests together.
+    pub max_body_memory: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,91 +128,6 @@ pub struct Timeouts {
     pub server: Duration,
     pub total: Duration,
     pub tunnel: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
-    pub name: String,
-    pub key: TableKey,
-    /// Entries, at least 1.
-    pub size: usize,
-    pub expire: Duration,
-    pub counters: Vec<Counter>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableKey {
-    Src,
-    ApiKey,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counter {
-    /// Requests in the last period.
-    HttpReqRate(Duration),
-    /// Requests since the entry was made.
-    HttpReqCnt,
-    /// Requests in the last period that were the client's fault.
-    HttpErrRate(Duration),
-    /// Connections open now.
-    ConnCur,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Acl {
-    pub name: String,
-    pub test: Test,
-}
-
-/// What an ACL asks. Lists are never empty; one value that matches is enough.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Test {
-    Always,
-    /// The path of the request, without its query.
-    Path(Text),
-    Method(Vec<Method>),
-    /// Host names in lower case without a port, to compare with the request's in lower case.
-    Host(Vec<String>),
-    /// `values: None` asks only whether the header is there.
-    Header {
-        name: HeaderName,
-        values: Option<Text>,
-    },
-    /// A parameter of the query string; `values: None` asks only whether it is there.
-    Query {
-        name: String,
-        values: Option<Text>,
-    },
-    Src(Vec<IpNet>),
-    /// Indices in [`Clients::keys`].
-    ApiKey(Vec<usize>),
-    /// Indices in [`Checked::plans`].
-    Plan(Vec<usize>),
-    /// The connection is encrypted.
-    Tls,
-    /// True while the counter of the request's entry is above `above`; false when the request is not tracked there.
-    Above {
-        table: usize,
-        counter: usize,
-        above: u64,
-    },
-}
-
-/// Patterns for a text. With `ignore_case`, values other than regular expressions are already in lower case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
-    pub how: How,
-    pub values: Vec<String>,
-    pub ignore_case: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    Equals,
-    BeginsWith,
-    EndsWith,
-    /// The values are regular expressions of the `regex` crate, known to compile (also with `ignore_case`).
-    Matches,
 }
 
 #[derive(Clone, Debug)]

@@ -79,6 +79,8 @@ pub struct Server {
     pub weight: u32,
     /// `None`: no limit. Never 0.
     pub max_concurrent: Option<u32>,
+    /// Connections begin with a PROXY header, version 2.
+    pub send_proxy: bool,
     pub tls: ServerTls,
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::checked::{Admin, Alpn, Bind, BindTls, TlsVersion};
+use crate::config::checked::{Admin, Alpn, Bind, BindAddress, BindTls, TlsVersion};
 use crate::config::diagnostic::Code;
 use crate::config::pem;
 use crate::config::reader::{Keys, Map};
@@ -43,7 +43,11 @@ pub(super) fn read(value: Value<'_>, frontend: &str, places: &mut Places) -> Opt
     if map.or("accept_proxy", false, |v| v.boolean()) {
         map.get("accept_proxy").and_then(|v| v.not_yet::<()>("`accept_proxy: true`"));
     }
-    Some(Bind { address: address?, tls: tls.map_or(Some(None), |t| t.map(Some))? })
+    Some(Bind {
+        address: BindAddress::Tcp(address?),
+        accept_proxy: None,
+        tls: tls.map_or(Some(None), |t| t.map(Some))?,
+    })
 }
 
 fn address(value: Value<'_>, frontend: &str, places: &mut Places) -> Option<SocketAddr> {
@@ -72,7 +76,7 @@ fn tls(value: Value<'_>) -> Option<BindTls> {
     });
     let alpn = map.or("alpn", vec![Alpn::H2, Alpn::Http11], alpn);
     map.maybe("client_ca", |v| v.not_yet::<()>("`client_ca`"));
-    Some(BindTls { certificates: certificates?, min_version, alpn })
+    Some(BindTls { certificates: certificates?, min_version, ciphers: None, alpn, client_ca: None })
 }
 
 fn version(value: Value<'_>) -> Option<TlsVersion> {

@@ -75,7 +75,10 @@ pub(super) fn read(
         max_connections,
         forwarded_for,
         monitor,
+        error_bodies: Vec::new(),
+        connection_rules: Vec::new(),
         rules: rules?,
+        response_rules: Vec::new(),
         default_backend: default_backend.map_or(Some(None), |b| b.map(Some))?,
         timeouts,
         max_request_body,
@@ -95,7 +98,7 @@ fn forwarded_for(value: Value<'_>) -> Option<Option<ForwardedFor>> {
         true => None,
         false => v.not_yet::<()>("`trust` with addresses"),
     });
-    Some(Some(ForwardedFor { except }))
+    Some(Some(ForwardedFor { except, trust: Vec::new() }))
 }
 
 fn monitor(value: Value<'_>) -> Option<String> {

@@ -12,7 +12,7 @@ pub(super) const KEYS: &[&Keys] = &[&GLOBAL];
 
 const GLOBAL: Keys = Keys {
     path: "global",
-    known: &["threads", "max_connections", "shutdown_grace", "state_dir"],
+    known: &["threads", "max_connections", "shutdown_grace", "state_dir", "max_body_memory"],
     not_yet: &[],
     elsewhere: &[],
 };
@@ -20,12 +20,17 @@ const GLOBAL: Keys = Keys {
 /// A million connections are more than one machine's memory; ten of them more than any.
 const MOST_CONNECTIONS: u64 = 10_000_000;
 
+/// Less would not hold one picture; nobody has more than the most.
+const LEAST_BODY_MEMORY: u64 = 1_000_000;
+const MOST_BODY_MEMORY: u64 = 1_000_000_000_000;
+
 pub(super) fn read(root: &Map<'_>) -> Global {
     let mut global = Global {
         threads: Threads::Auto,
         max_connections: 10_000,
         shutdown_grace: Duration::from_secs(30),
         state_dir: PathBuf::from("./state"),
+        max_body_memory: 512_000_000,
     };
     if let Some(map) = root.get("global").and_then(|v| Map::open(v, &GLOBAL, "`global`")) {
         global.threads = map.or("threads", global.threads, threads);
@@ -33,6 +38,8 @@ pub(super) fn read(root: &Map<'_>) -> Global {
         global.shutdown_grace =
             map.or("shutdown_grace", global.shutdown_grace, |v| v.duration(Duration::ZERO..=LONGEST));
         global.state_dir = map.or("state_dir", global.state_dir.clone(), state_dir);
+        global.max_body_memory = map
+            .or("max_body_memory", global.max_body_memory, |v| v.count(LEAST_BODY_MEMORY..=MOST_BODY_MEMORY));
     }
     global
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::{Known, headers, redirect};
-use crate::config::checked::{Action, Return, Rule};
+use crate::config::checked::{Action, HeaderPart, HeaderText, Return, Rule};
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::expression::{self, Expression, Wrong};
 use crate::config::reader::{Keys, Map};
@@ -112,7 +112,9 @@ fn action(name: &str, value: Value<'_>, known: &Known<'_>) -> Option<Action> {
                 "`set_header` sets nothing",
                 "like `{set_header: {x-name: value}}`",
             ),
-            headers => Some(Action::SetHeader(headers)),
+            headers => Some(Action::SetHeader(
+                headers.into_iter().map(|(n, v)| (n, HeaderText(vec![HeaderPart::Text(v)]))).collect(),
+            )),
         },
         "remove_header" => {
             let names = Value::each(value.one_or_more()?, |v| {

@@ -52,7 +52,16 @@ pub(super) fn read(name: &str, value: Value<'_>) -> Option<Server> {
         }
     }
     let api_key = api_key.map_or(Some(None), |k| k.map(Some))?;
-    Some(Server { name: name.to_owned(), url: url?, api_key, tier, weight, max_concurrent, tls })
+    Some(Server {
+        name: name.to_owned(),
+        url: url?,
+        api_key,
+        tier,
+        weight,
+        max_concurrent,
+        send_proxy: false,
+        tls,
+    })
 }
 
 fn api_key(value: Value<'_>) -> Option<Secret> {

@@ -20,28 +20,8 @@ const TABLE_KEYS: &[(&str, TableKey)] = &[("src", TableKey::Src), ("api_key", Ta
 const KEYS_NOT_YET: &[&str] = &["header", "path", "model", "plan"];
 
 /// Counters of the design and of HAProxy that nothing counts yet.
-const COUNTERS_NOT_YET: &[&str] = &[
-    "tokens_rate",
-    "tokens_cnt",
-    "gpc0",
-    "gpc0_rate",
-    "gpc1",
-    "gpc1_rate",
-    "gpt0",
-    "http_err_cnt",
-    "http_fail_rate",
-    "http_fail_cnt",
-    "conn_cnt",
-    "conn_rate",
-    "sess_cnt",
-    "sess_rate",
-    "sess_cur",
-    "bytes_in_cnt",
-    "bytes_in_rate",
-    "bytes_out_cnt",
-    "bytes_out_rate",
-    "server_id",
-];
+const COUNTERS_NOT_YET: &[&str] =
+    &["tokens_rate", "tokens_cnt", "sess_cnt", "sess_rate", "sess_cur", "server_id"];
 
 pub(super) fn read(name: &str, value: Value<'_>) -> Option<Table> {
     let map = Map::open(value, &TABLE, format!("table `{name}`"))?;
@@ -108,22 +88,51 @@ fn counter(value: Value<'_>) -> Option<Counter> {
         None => Some(counter),
         Some(_) => value.reject(Code::BadValue, format!("`{word}` has no period"), format!("write `{word}`")),
     };
-    match word {
-        "http_req_rate" => rate(Counter::HttpReqRate),
-        "http_err_rate" => rate(Counter::HttpErrRate),
-        "http_req_cnt" => plain(Counter::HttpReqCnt),
-        "conn_cur" => plain(Counter::ConnCur),
-        _ => value.word(WORDS, COUNTERS_NOT_YET),
+    match KINDS.iter().find(|(name, _)| *name == word) {
+        Some((_, Kind::Rate(make))) => rate(*make),
+        Some((_, Kind::Plain(counter))) => plain(*counter),
+        None => {
+            let written = written();
+            let words: Vec<(&str, Counter)> = written.iter().map(|w| (w.as_str(), Counter::Gpt0)).collect();
+            value.word(&words, COUNTERS_NOT_YET)
+        }
     }
 }
 
-/// For the hint at an unknown counter.
-const WORDS: &[(&str, Counter)] = &[
-    ("http_req_rate(10s)", Counter::ConnCur),
-    ("http_req_cnt", Counter::ConnCur),
-    ("http_err_rate(10s)", Counter::ConnCur),
-    ("conn_cur", Counter::ConnCur),
+enum Kind {
+    Rate(fn(Duration) -> Counter),
+    Plain(Counter),
+}
+
+const KINDS: &[(&str, Kind)] = &[
+    ("http_req_rate", Kind::Rate(Counter::HttpReqRate)),
+    ("http_req_cnt", Kind::Plain(Counter::HttpReqCnt)),
+    ("http_err_rate", Kind::Rate(Counter::HttpErrRate)),
+    ("http_err_cnt", Kind::Plain(Counter::HttpErrCnt)),
+    ("http_fail_rate", Kind::Rate(Counter::HttpFailRate)),
+    ("http_fail_cnt", Kind::Plain(Counter::HttpFailCnt)),
+    ("conn_cur", Kind::Plain(Counter::ConnCur)),
+    ("conn_rate", Kind::Rate(Counter::ConnRate)),
+    ("conn_cnt", Kind::Plain(Counter::ConnCnt)),
+    ("bytes_in_rate", Kind::Rate(Counter::BytesInRate)),
+    ("bytes_in_cnt", Kind::Plain(Counter::BytesInCnt)),
+    ("bytes_out_rate", Kind::Rate(Counter::BytesOutRate)),
+    ("bytes_out_cnt", Kind::Plain(Counter::BytesOutCnt)),
+    ("gpc0", Kind::Plain(Counter::Gpc0)),
+    ("gpc0_rate", Kind::Rate(Counter::Gpc0Rate)),
+    ("gpc1", Kind::Plain(Counter::Gpc1)),
+    ("gpc1_rate", Kind::Rate(Counter::Gpc1Rate)),
+    ("gpt0", Kind::Plain(Counter::Gpt0)),
 ];
+
+/// As they are written, for the hint at an unknown counter.
+fn written() -> Vec<String> {
+    let written = |(name, kind): &(&str, Kind)| match kind {
+        Kind::Rate(_) => format!("{name}(10s)"),
+        Kind::Plain(_) => (*name).to_owned(),
+    };
+    KINDS.iter().map(written).collect()
+}
 
 /// The counter's name, without its period.
 pub(super) fn name(counter: Counter) -> &'static str {
@@ -131,13 +140,34 @@ pub(super) fn name(counter: Counter) -> &'static str {
         Counter::HttpReqRate(_) => "http_req_rate",
         Counter::HttpReqCnt => "http_req_cnt",
         Counter::HttpErrRate(_) => "http_err_rate",
+        Counter::HttpErrCnt => "http_err_cnt",
+        Counter::HttpFailRate(_) => "http_fail_rate",
+        Counter::HttpFailCnt => "http_fail_cnt",
         Counter::ConnCur => "conn_cur",
+        Counter::ConnRate(_) => "conn_rate",
+        Counter::ConnCnt => "conn_cnt",
+        Counter::BytesInRate(_) => "bytes_in_rate",
+        Counter::BytesInCnt => "bytes_in_cnt",
+        Counter::BytesOutRate(_) => "bytes_out_rate",
+        Counter::BytesOutCnt => "bytes_out_cnt",
+        Counter::Gpc0 => "gpc0",
+        Counter::Gpc0Rate(_) => "gpc0_rate",
+        Counter::Gpc1 => "gpc1",
+        Counter::Gpc1Rate(_) => "gpc1_rate",
+        Counter::Gpt0 => "gpt0",
     }
 }
 
-pub(super) fn period(counter: Counter) -> Option<Duration> {
+fn period(counter: Counter) -> Option<Duration> {
     match counter {
-        Counter::HttpReqRate(p) | Counter::HttpErrRate(p) => Some(p),
-        Counter::HttpReqCnt | Counter::ConnCur => None,
+        Counter::HttpReqRate(p)
+        | Counter::HttpErrRate(p)
+        | Counter::HttpFailRate(p)
+        | Counter::ConnRate(p)
+        | Counter::BytesInRate(p)
+        | Counter::BytesOutRate(p)
+        | Counter::Gpc0Rate(p)
+        | Counter::Gpc1Rate(p) => Some(p),
+        _ => None,
     }
 }
