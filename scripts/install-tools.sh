@@ -4,6 +4,7 @@
 #   demo    certificates, and curl for the lines that the demo prints
 #   python  an interpreter that can make environments, for the official OpenAI SDK
 #   bench   HAProxy to compare with, wrk to drive both
+#   scan    testssl.sh, to look at the TLS side from outside
 #   test    all that the tests use beside those: HAProxy to compare with, an HTTP/2 client
 set -eu
 
@@ -39,12 +40,17 @@ for purpose in "$@"; do
         need wrk has wrk
         need python3 has python3
         ;;
+    scan)
+        need openssl has openssl
+        need python3 has python3
+        need testssl.sh has testssl
+        ;;
     python)
         need python3 has python3
         need python3-venv python3 -c "import venv, ensurepip"
         ;;
     *)
-        echo "install-tools.sh: unknown purpose '$purpose' (build, demo, python, bench, test)" >&2
+        echo "install-tools.sh: unknown purpose '$purpose' (build, demo, python, bench, scan, test)" >&2
         exit 64
         ;;
     esac
