@@ -1,19 +1,23 @@
-//! Named conditions over a request: what an `acls:` entry compiles to, and how it is tested against the live request
-//! ([`Facts`]). Owns the tests and the expressions over them; not what is done when they hold, and no counting: the
+//! Named conditions over a request, a connection or an answer: what an `acls:` entry compiles to, and how it is tested
+//! against what is there ([`Facts`]). Owns the tests and the expressions over them; not what is done when they hold, and no counting: the
 //! figures of stick tables come through [`Facts::counter`]. Testing allocates nothing.
 
 mod expression;
 mod fetch;
 mod ip_set;
 mod pattern;
+mod regexes;
 
 pub use expression::{Decision, Expression, Tree};
 pub use fetch::{Facts, ValueTest};
 pub use ip_set::{IpSet, NetError, parse_net};
-pub use pattern::{PatternError, PatternList, Position};
+pub use pattern::{PatternList, Position};
+pub use regexes::PatternError;
+
+use std::ops::RangeInclusive;
 
 use http::HeaderName;
-use regex::{RegexSet, RegexSetBuilder};
+use regex::RegexSet;
 
 /// One compiled condition. Lists hold when one of their entries matches.
 #[derive(Clone, Debug)]
@@ -26,7 +30,7 @@ pub enum Acl {
     Method(PatternList),
     /// `host`: without port, without regard to case or to a final dot.
     Host(PatternList),
-    /// `header`: each field line is compared whole, and each of its comma-separated elements.
+    /// `header`: each field line is tested whole, and each of its comma-separated elements.
     Header { name: HeaderName, test: ValueTest },
     /// `query`: a parameter of the query, names and values percent-decoded, `+` read as a space.
     Query { name: Box<[u8]>, test: ValueTest },
@@ -38,6 +42,12 @@ pub enum Acl {
     Plan(PatternList),
     /// `tls`: whether the client's connection is encrypted.
     Tls(bool),
+    /// `client_cn`: the common name in the subject of the client's certificate.
+    ClientCn(PatternList),
+    /// `client_dn`: that whole subject, as RFC 4514 writes it.
+    ClientDn(PatternList),
+    /// `status`: that of the answer; where there is none yet, it does not hold.
+    Status(Box<[RangeInclusive<u16>]>),
     /// `always`.
     Always(bool),
     /// `table` + `counter` + `above`.
@@ -76,11 +86,7 @@ impl Acl {
         patterns: impl IntoIterator<Item = S>,
         ignore_case: bool,
     ) -> Result<Acl, PatternError> {
-        let patterns: Vec<String> = patterns.into_iter().map(|p| p.as_ref().to_owned()).collect();
-        match RegexSetBuilder::new(&patterns).case_insensitive(ignore_case).build() {
-            Ok(set) => Ok(Acl::PathRegex(set)),
-            Err(error) => Err(PatternError::of_set(&patterns, error)),
-        }
+        regexes::text(patterns, ignore_case).map(Acl::PathRegex)
     }
 
     /// The method is one of these.
@@ -110,7 +116,22 @@ impl Acl {
         Acl::Plan(PatternList::new(names, Position::Whole, ignore_case))
     }
 
-    /// Whether the condition holds for this request.
+    /// The client has a certificate with one of these common names, byte for byte.
+    pub fn client_cn<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Acl {
+        Acl::ClientCn(PatternList::new(names, Position::Whole, false))
+    }
+
+    /// The client has a certificate with one of these subjects, byte for byte.
+    pub fn client_dn<S: AsRef<str>>(subjects: impl IntoIterator<Item = S>) -> Acl {
+        Acl::ClientDn(PatternList::new(subjects, Position::Whole, false))
+    }
+
+    /// The status of the answer is in one of these ranges.
+    pub fn status(ranges: impl IntoIterator<Item = RangeInclusive<u16>>) -> Acl {
+        Acl::Status(ranges.into_iter().collect())
+    }
+
+    /// Whether the condition holds.
     pub fn holds<F: Facts>(&self, facts: &F) -> bool {
         match self {
             Acl::Path(list) => list.matches(facts.normalised_path().as_bytes()),
@@ -126,6 +147,11 @@ impl Acl {
             Acl::ApiKey(list) => facts.client().is_some_and(|name| list.matches(name.as_bytes())),
             Acl::Plan(list) => facts.plan().is_some_and(|name| list.matches(name.as_bytes())),
             Acl::Tls(wanted) => facts.tls() == *wanted,
+            Acl::ClientCn(list) => facts.client_cn().is_some_and(|name| list.matches(name.as_bytes())),
+            Acl::ClientDn(list) => facts.client_dn().is_some_and(|subject| list.matches(subject.as_bytes())),
+            Acl::Status(ranges) => {
+                facts.status().is_some_and(|status| ranges.iter().any(|range| range.contains(&status)))
+            }
             Acl::Always(holds) => *holds,
             Acl::Counter(test) => {
                 facts.counter(test.table, test.counter).is_some_and(|count| count > test.above)

@@ -1,19 +1,23 @@
-//! What a condition may ask of a request, and how the values of headers and query parameters are taken apart without
-//! copying them.
+//! What a condition may ask, and how the values of headers and query parameters are taken apart without copying them.
 
 use std::net::IpAddr;
 
 use http::HeaderName;
+use regex::bytes::RegexSet;
 
 use super::pattern::PatternList;
+use super::regexes::{self, PatternError};
 
-/// The live request as the conditions see it. The core implements it.
+/// What there is to ask, implemented where it is known. A connection that has not sent a request yet has an address and
+/// perhaps a certificate; for the rest it says "" and `None`. Nothing has a default, because what is forgotten would
+/// let through what a rule denies.
 pub trait Facts {
+    /// Empty where there is no request.
     fn method(&self) -> &str;
 
     /// The path without the query, in its normal form: what `rewrite::path::normalised` makes of the path as sent
     /// (computed once per request). Conditions see no other, so that neither `/v1/%63hat` nor `/public/../admin` nor
-    /// `//admin` slips past a rule.
+    /// `//admin` slips past a rule. Empty where there is no request.
     fn normalised_path(&self) -> &str;
 
     /// What follows the `?`, as sent.
@@ -35,6 +39,15 @@ pub trait Facts {
 
     fn tls(&self) -> bool;
 
+    /// The common name in the subject of the client's certificate; `None` without a certificate that was verified.
+    fn client_cn(&self) -> Option<&str>;
+
+    /// The whole subject of the client's certificate, as RFC 4514 writes it; `None` as with [`Facts::client_cn`].
+    fn client_dn(&self) -> Option<&str>;
+
+    /// The status of the answer to the client; `None` while there is none.
+    fn status(&self) -> Option<u16>;
+
     /// The figure of a counter for this request's entry of a table; `None` where there is no entry.
     fn counter(&self, table: usize, counter: usize) -> Option<u64>;
 }
@@ -46,17 +59,34 @@ pub enum ValueTest {
     Present(bool),
     /// One of its values is in the list.
     OneOf(PatternList),
+    /// One of the regular expressions is found in one of its values.
+    Regex(RegexSet),
+}
+
+impl ValueTest {
+    /// `value_reg`; an error names the first pattern that cannot be used. The syntax is that of the crate `regex`, over
+    /// bytes: classes of Unicode (`\p{L}`, `[é]`) are errors, and `.` is any byte.
+    pub fn regex<S: AsRef<str>>(
+        patterns: impl IntoIterator<Item = S>,
+        ignore_case: bool,
+    ) -> Result<ValueTest, PatternError> {
+        regexes::values(patterns, ignore_case).map(ValueTest::Regex)
+    }
 }
 
 pub(super) fn header<F: Facts>(facts: &F, name: &HeaderName, test: &ValueTest) -> bool {
+    let any = |matches: &dyn Fn(&[u8]) -> bool| {
+        facts.any_header(name, &mut |line| {
+            let line = line.trim_ascii();
+            matches(line)
+                || (line.contains(&b',')
+                    && line.split(|b| *b == b',').any(|element| matches(element.trim_ascii())))
+        })
+    };
     match test {
         ValueTest::Present(wanted) => facts.any_header(name, &mut |_| true) == *wanted,
-        ValueTest::OneOf(list) => facts.any_header(name, &mut |value| {
-            let value = value.trim_ascii();
-            list.matches(value)
-                || (value.contains(&b',')
-                    && value.split(|b| *b == b',').any(|element| list.matches(element.trim_ascii())))
-        }),
+        ValueTest::OneOf(list) => any(&|value| list.matches(value)),
+        ValueTest::Regex(set) => any(&|value| set.is_match(value)),
     }
 }
 
@@ -70,6 +100,18 @@ pub(super) fn query(query: &str, name: &[u8], test: &ValueTest) -> bool {
     match test {
         ValueTest::Present(wanted) => values.next().is_some() == *wanted,
         ValueTest::OneOf(list) => values.any(|value| list.matches_decoded(Decoded(value))),
+        ValueTest::Regex(set) => {
+            // One buffer for all the values of this name; none where nothing is encoded.
+            let mut decoded = Vec::new();
+            values.any(|value| {
+                if !value.iter().any(|b| matches!(b, b'%' | b'+')) {
+                    return set.is_match(value);
+                }
+                decoded.clear();
+                decoded.extend(Decoded(value));
+                set.is_match(&decoded)
+            })
+        }
     }
 }
 

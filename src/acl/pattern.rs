@@ -3,32 +3,12 @@
 
 use std::iter;
 
-use thiserror::Error;
-
 /// Where in the subject a pattern has to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
     Whole,
     Start,
     End,
-}
-
-/// A `path_reg` pattern that does not compile.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("`{pattern}` is not a regular expression: {problem}")]
-pub struct PatternError {
-    pub pattern: String,
-    /// What the compiler of regular expressions says, several lines with a caret.
-    pub problem: String,
-}
-
-impl PatternError {
-    /// A set's error does not tell which of its patterns is wrong: find it.
-    pub(super) fn of_set(patterns: &[String], error: regex::Error) -> PatternError {
-        let culprit = patterns.iter().find_map(|p| regex::Regex::new(p).err().map(|e| (p.clone(), e)));
-        let (pattern, error) = culprit.unwrap_or_else(|| (patterns.join(" | "), error));
-        PatternError { pattern, problem: error.to_string() }
-    }
 }
 
 /// A compiled list of literal patterns. Case is ASCII case.

@@ -17,6 +17,9 @@ struct Request {
     client: Option<&'static str>,
     plan: Option<&'static str>,
     tls: bool,
+    client_cn: Option<&'static str>,
+    client_dn: Option<&'static str>,
+    status: Option<u16>,
     counters: HashMap<(usize, usize), u64>,
     asked: Cell<usize>,
 }
@@ -33,6 +36,9 @@ impl Default for Request {
             client: None,
             plan: None,
             tls: true,
+            client_cn: None,
+            client_dn: None,
+            status: None,
             counters: HashMap::new(),
             asked: Cell::new(0),
         }
@@ -67,6 +73,15 @@ impl Facts for Request {
     fn tls(&self) -> bool {
         self.tls
     }
+    fn client_cn(&self) -> Option<&str> {
+        self.client_cn
+    }
+    fn client_dn(&self) -> Option<&str> {
+        self.client_dn
+    }
+    fn status(&self) -> Option<u16> {
+        self.status
+    }
     fn counter(&self, table: usize, counter: usize) -> Option<u64> {
         self.asked.set(self.asked.get() + 1);
         self.counters.get(&(table, counter)).copied()
@@ -75,6 +90,10 @@ impl Facts for Request {
 
 fn values(list: &[&str], ignore_case: bool) -> ValueTest {
     ValueTest::OneOf(PatternList::new(list, Position::Whole, ignore_case))
+}
+
+fn regex(pattern: &str) -> ValueTest {
+    ValueTest::regex([pattern], false).unwrap()
 }
 
 fn header(name: &'static str, test: ValueTest) -> Acl {
@@ -163,9 +182,101 @@ fn above_admits_the_figure_itself_and_a_missing_entry() {
 
 #[test]
 fn a_wrong_regular_expression_is_named() {
-    let error = Acl::path_reg(["^/ok$", "^/(chat"], false).unwrap_err();
-    assert_eq!(error.pattern, "^/(chat");
-    assert!(error.to_string().contains("unclosed group"), "{error}");
+    let patterns = ["^/ok$", "^/(chat"];
+    for error in [Acl::path_reg(patterns, false).err(), ValueTest::regex(patterns, false).err()] {
+        let error = error.unwrap();
+        assert_eq!(error.pattern, "^/(chat");
+        assert!(error.to_string().contains("unclosed group"), "{error}");
+    }
+    let error = ValueTest::regex(["a", r"\p{L}"], false).unwrap_err();
+    assert_eq!(error.pattern, r"\p{L}");
+}
+
+#[test]
+fn regular_expressions_have_a_bound_on_their_memory() {
+    let greedy = "(?:a{1000}){1000}";
+    for error in [Acl::path_reg(["a", greedy], false).err(), ValueTest::regex(["a", greedy], true).err()] {
+        let error = error.unwrap();
+        assert_eq!(error.pattern, greedy);
+        assert!(error.problem.contains("it takes more than 2 MiB"), "{error}");
+    }
+    let many: Vec<String> = (0..100).map(|n| format!("{n}.{{3000}}")).collect();
+    let error = ValueTest::regex(&many, false).unwrap_err();
+    assert!(error.problem.contains("the list of 100 that it begins takes"), "{error}");
+}
+
+#[test]
+fn a_regular_expression_sees_the_whole_line_and_each_element() {
+    let request = Request {
+        headers: vec![("x-team", "red, Blue-7 ,green"), ("x-team", "single")],
+        ..Request::default()
+    };
+    for (pattern, expected) in [
+        ("^Blue-[0-9]$", true),
+        ("^red, Blue", true),
+        ("^single$", true),
+        ("^green$", true),
+        ("^blue", false),
+        ("^Blue-7 $", false),
+        ("^yellow$", false),
+    ] {
+        assert_eq!(header("x-team", regex(pattern)).holds(&request), expected, "{pattern}");
+    }
+    assert!(header("x-team", ValueTest::regex(["^yellow", "^blue"], true).unwrap()).holds(&request));
+    assert!(!header("x-none", regex("")).holds(&request));
+}
+
+#[test]
+fn neither_a_stray_byte_nor_a_line_end_takes_a_value_out_of_a_pattern() {
+    let bare = fetch::query("x=%FF%FEsecret", b"x", &regex("^.*secret$"));
+    let broken = fetch::query("x=a%0Asecret", b"x", &regex("^.*secret$"));
+    assert!(bare && broken);
+    assert!(fetch::query("x=%C3%A9t%C3%A9", b"x", &regex("^été$")));
+}
+
+#[test]
+fn a_regular_expression_sees_query_values_decoded() {
+    for (query, expected) in [
+        ("m=gpt%2d4", true),
+        ("m=gpt-4", true),
+        ("a=1&m=x&%6d=gpt%2D4", true),
+        ("m=gpt+4", false),
+        ("m=gpt-4%0a", false),
+        ("m", false),
+        ("n=gpt-4", false),
+    ] {
+        assert_eq!(
+            Acl::query("m", regex("^gpt-[0-9]$"))
+                .holds(&Request { query: Some(query), ..Request::default() }),
+            expected,
+            "{query}"
+        );
+    }
+    assert!(fetch::query("m=a+b", b"m", &regex("^a b$")));
+    assert!(fetch::query("m=", b"m", &regex("^$")));
+}
+
+#[test]
+fn a_certificate_is_matched_byte_for_byte() {
+    let request =
+        Request { client_cn: Some("app1"), client_dn: Some("CN=app1,O=Example"), ..Request::default() };
+    assert!(Acl::client_cn(["app0", "app1"]).holds(&request));
+    assert!(Acl::client_dn(["CN=app1,O=Example"]).holds(&request));
+    for acl in [Acl::client_cn(["App1"]), Acl::client_cn(["app"]), Acl::client_dn(["CN=app1"])] {
+        assert!(!acl.holds(&request), "{acl:?}");
+    }
+    assert!(!Acl::client_cn([""]).holds(&Request::default()));
+    assert!(!Acl::client_dn([""]).holds(&Request::default()));
+}
+
+#[test]
+fn a_status_holds_only_where_there_is_an_answer() {
+    let acl = Acl::status([404..=404, 500..=599]);
+    for (status, expected) in
+        [(Some(404), true), (Some(500), true), (Some(599), true), (Some(403), false), (None, false)]
+    {
+        assert_eq!(acl.holds(&Request { status, ..Request::default() }), expected, "{status:?}");
+    }
 }
 
 #[test]
@@ -243,5 +354,7 @@ proptest! {
     #[test]
     fn any_query_is_read_without_a_panic(query in "[%&=+a-f0-9\u{e9}]{0,40}") {
         let _ = fetch::query(&query, b"a", &values(&["b"], true));
+        let whole = fetch::query(&query, b"a", &values(&["b"], false));
+        prop_assert_eq!(whole, fetch::query(&query, b"a", &regex("^b$")));
     }
 }
