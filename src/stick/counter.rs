@@ -1,6 +1,9 @@
 //! The rate counter, HAProxy's: events of the current period plus the share of the previous one that still lies within
 //! the last period. A pure function of the time it is given.
 //!
+//! Events are counted in 32 bits, bytes in 64: 4 GiB in a period are soon reached. What does not fit stays at the most
+//! that does.
+//!
 //! One thing is left out on purpose: HAProxy's display keeps a lone event at 1 for a whole second period ("flapping
 //! correction"), and says itself not to use that reading for limits. Ours lets it go to 0.
 
@@ -9,7 +12,7 @@ use std::time::Duration;
 use crate::base::clock::Tick;
 
 /// The time over which a rate counts: 1 ms to 49 days, in whole milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Period(u32);
 
 impl Period {
@@ -29,26 +32,47 @@ impl Period {
     }
 }
 
-/// Events in the last period. The period is the caller's and stays the same for the life of a counter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RateCounter {
-    start: Tick,
-    current: u32,
-    previous: u32,
+/// What a rate counter counts in: `u32` or `u64`.
+pub trait Count: Copy + Default + PartialEq + Into<u64> {
+    #[must_use]
+    fn plus(self, more: Self) -> Self;
 }
 
-impl RateCounter {
+impl Count for u32 {
+    fn plus(self, more: u32) -> u32 {
+        self.saturating_add(more)
+    }
+}
+
+impl Count for u64 {
+    fn plus(self, more: u64) -> u64 {
+        self.saturating_add(more)
+    }
+}
+
+/// Events in the last period. The period is the caller's and stays the same for the life of a counter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateCounter<N: Count = u32> {
+    start: Tick,
+    current: N,
+    previous: N,
+}
+
+/// Bytes in the last period.
+pub type ByteRateCounter = RateCounter<u64>;
+
+impl<N: Count> RateCounter<N> {
     /// Counts `events` now.
-    pub fn add(&mut self, events: u32, period: Period, now: Tick) {
+    pub fn add(&mut self, events: N, period: Period, now: Tick) {
         *self = self.rotated(period, now);
-        self.current = self.current.saturating_add(events);
+        self.current = self.current.plus(events);
     }
 
     /// floor(current + previous x (period - elapsed) / period): events in the last period, not per second.
     pub fn read(&self, period: Period, now: Tick) -> u64 {
         let at = self.rotated(period, now);
         let left = period.ms() - elapsed(at.start, now);
-        u64::from(at.current) + u64::from(at.previous) * left / period.ms()
+        at.current.into().saturating_add(share(at.previous.into(), left, period.ms()))
     }
 
     /// How long until [`RateCounter::read`] gives `threshold` or less if nothing more is counted; zero if it does now.
@@ -56,11 +80,17 @@ impl RateCounter {
         if self.read(period, now) <= threshold {
             return Duration::ZERO;
         }
-        // From here on threshold < 2^33, so that the products below stay within 64 bits.
         let at = self.rotated(period, now);
-        let (current, previous) = (u64::from(at.current), u64::from(at.previous));
-        // The reading is at most `threshold` as soon as counted x left < (threshold + 1 - whole) x period.
-        let longest_left = |counted: u64, whole: u64| ((threshold + 1 - whole) * period.ms() - 1) / counted;
+        let (current, previous): (u64, u64) = (at.current.into(), at.previous.into());
+        // The reading is at most `threshold` as soon as counted x left < (threshold + 1 - whole) x period. The threshold
+        // is below the reading, so it is no u64::MAX, and the longest time left is shorter than a period.
+        let longest_left = |counted: u64, whole: u64| match (threshold + 1 - whole).checked_mul(period.ms()) {
+            Some(product) => (product - 1) / counted,
+            None => {
+                let product = u128::from(threshold + 1 - whole) * u128::from(period.ms());
+                u64::try_from((product - 1) / u128::from(counted)).unwrap_or(period.ms())
+            }
+        };
         let offset = if current <= threshold {
             period.ms() - longest_left(previous, current)
         } else {
@@ -70,17 +100,29 @@ impl RateCounter {
     }
 
     /// The counter as it stands at `now`: after one period what was current is previous, after two nothing is left.
-    fn rotated(&self, period: Period, now: Tick) -> RateCounter {
-        let fresh = RateCounter { start: now, current: 0, previous: 0 };
-        let elapsed = now.0.saturating_sub(self.start.0);
-        if self.current == 0 && self.previous == 0 {
+    fn rotated(&self, period: Period, now: Tick) -> RateCounter<N> {
+        let none = N::default();
+        let fresh = RateCounter { start: now, current: none, previous: none };
+        let elapsed = elapsed(self.start, now);
+        if self.current == none && self.previous == none {
             fresh
         } else if elapsed < period.ms() {
             *self
         } else if elapsed < 2 * period.ms() {
-            RateCounter { start: Tick(self.start.0 + period.ms()), current: 0, previous: self.current }
+            RateCounter { start: Tick(self.start.0 + period.ms()), current: none, previous: self.current }
         } else {
             fresh
+        }
+    }
+}
+
+/// floor(counted x left / period), for a `left` of at most the period. Only bytes need the wide product.
+fn share(counted: u64, left: u64, period: u64) -> u64 {
+    match counted.checked_mul(left) {
+        Some(product) => product / period,
+        None => {
+            let share = u128::from(counted) * u128::from(left) / u128::from(period);
+            u64::try_from(share).unwrap_or(u64::MAX)
         }
     }
 }
@@ -91,119 +133,4 @@ fn elapsed(start: Tick, now: Tick) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const TEN: Period = Period(10_000);
-
-    /// `update_freq_ctr_period` and `read_freq_ctr_period` of HAProxy, as they are written there, without the flapping correction.
-    struct Reference {
-        tick: i64,
-        current: i64,
-        previous: i64,
-    }
-
-    impl Reference {
-        fn add(&mut self, n: i64, period: i64, now: i64) {
-            if now - self.tick >= period {
-                self.previous = self.current;
-                self.current = 0;
-                self.tick += period;
-                if now - self.tick >= period {
-                    self.previous = 0;
-                    self.tick = now;
-                }
-            }
-            self.current += n;
-        }
-
-        fn read(&self, period: i64, now: i64) -> i64 {
-            let (mut current, mut past) = (self.current, self.previous);
-            let mut remain = self.tick + period - now;
-            if remain < 0 {
-                remain += period;
-                past = if remain >= 0 { current } else { 0 };
-                current = 0;
-            }
-            (past * remain + current * period) / period
-        }
-    }
-
-    #[test]
-    fn a_period_fades_over_the_next() {
-        let mut counter = RateCounter::default();
-        counter.add(10, TEN, Tick(1000));
-        for (now, reading) in [(1000, 10), (10_999, 10), (11_000, 10), (11_001, 9), (16_000, 5), (20_999, 0)]
-        {
-            assert_eq!(counter.read(TEN, Tick(now)), reading, "at {now}");
-        }
-        counter.add(1, TEN, Tick(16_000));
-        assert_eq!(counter.read(TEN, Tick(16_000)), 6);
-        assert_eq!(counter.read(TEN, Tick(21_000)), 1);
-    }
-
-    #[test]
-    fn two_silent_periods_forget_everything() {
-        let mut counter = RateCounter::default();
-        counter.add(10, TEN, Tick(0));
-        counter.add(1, TEN, Tick(20_000));
-        assert_eq!(counter.read(TEN, Tick(20_000)), 1);
-    }
-
-    #[test]
-    fn the_largest_values_do_not_overflow() {
-        let mut counter = RateCounter::default();
-        let longest = Period::of(Duration::MAX);
-        counter.add(u32::MAX, longest, Tick(5));
-        counter.add(1, longest, Tick(5));
-        counter.add(u32::MAX, longest, Tick(5 + longest.ms()));
-        assert!(counter.read(longest, Tick(6 + longest.ms())) > u64::from(u32::MAX));
-        for threshold in [0, 1, u64::from(u32::MAX), u64::MAX] {
-            counter.until_at_most(threshold, longest, Tick(6 + longest.ms()));
-        }
-        counter.until_at_most(0, longest, Tick(u64::MAX));
-        assert_eq!(Period::of(Duration::ZERO).length(), Duration::from_millis(1));
-    }
-
-    proptest! {
-        #[test]
-        fn it_counts_as_haproxy_does(
-            period in 1u32..50,
-            steps in prop::collection::vec((0u64..60, 0u32..20), 1..60),
-        ) {
-            let mut now = 1_000_000;
-            let mut ours = RateCounter::default();
-            let mut theirs = Reference { tick: 0, current: 0, previous: 0 };
-            for (wait, events) in steps {
-                now += wait;
-                if events > 0 {
-                    ours.add(events, Period(period), Tick(now));
-                    theirs.add(i64::from(events), i64::from(period), now as i64);
-                }
-                prop_assert_eq!(ours.read(Period(period), Tick(now)) as i64, theirs.read(i64::from(period), now as i64));
-            }
-        }
-
-        #[test]
-        fn the_wait_is_exact(
-            period in 1u32..200,
-            steps in prop::collection::vec((0u64..150, 1u32..50), 1..8),
-            threshold in 0u64..60,
-            wait in 0u64..150,
-        ) {
-            let (period, mut now, mut counter) = (Period(period), 7, RateCounter::default());
-            for (wait, events) in steps {
-                now += wait;
-                counter.add(events, period, Tick(now));
-            }
-            let now = Tick(now + wait);
-            let wait = counter.until_at_most(threshold, period, now);
-            prop_assert!(counter.read(period, now + wait) <= threshold);
-            if !wait.is_zero() {
-                prop_assert!(counter.read(period, now + (wait - Duration::from_millis(1))) > threshold);
-            }
-        }
-    }
-}
+pub(super) mod tests;

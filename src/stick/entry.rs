@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::base::clock::Tick;
 
 use super::key::Key;
+use super::layout::{Event, Layout, Place};
 use super::shard::Shard;
-use super::spec::{Event, Layout, Place};
+use super::spec::Gpc;
 
 /// How long to wait for something in flight to end, which nobody can know.
 const IN_FLIGHT_WAIT: Duration = Duration::from_secs(1);
@@ -20,14 +21,44 @@ pub struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Counts a request in every counter that is about requests.
+    /// Counts a request.
     pub fn request(&mut self, now: Tick) {
-        self.count(Event::Request, now);
+        self.count(Event::Request, 1, now);
     }
 
-    /// Counts an error in every counter that is about errors.
+    /// Counts an error, which is the client's: a bad request, a denied one, an answer of 4xx.
     pub fn error(&mut self, now: Tick) {
-        self.count(Event::Error, now);
+        self.count(Event::Error, 1, now);
+    }
+
+    /// Counts a failure, which is the server's: a bad answer, one of 5xx except 501 and 505.
+    pub fn failure(&mut self, now: Tick) {
+        self.count(Event::Failure, 1, now);
+    }
+
+    /// Counts bytes from the client and bytes to it.
+    pub fn bytes(&mut self, received: u64, sent: u64, now: Tick) {
+        self.count(Event::BytesIn, received, now);
+        self.count(Event::BytesOut, sent, now);
+    }
+
+    /// Raises a counter of the rules by one, and its rate.
+    pub fn raise_gpc(&mut self, which: Gpc, now: Tick) {
+        self.count(Event::Gpc(which), 1, now);
+    }
+
+    /// Sets the tag.
+    pub fn set_gpt0(&mut self, value: u32) {
+        for place in &self.layout.places {
+            if let Place::Tag { slot } = *place {
+                *self.shard.total_mut(self.index, slot) = u64::from(value);
+            }
+        }
+    }
+
+    /// Counts that the entry is tracked once more. In flight is what the pins say.
+    pub(super) fn connection(&mut self, now: Tick) {
+        self.count(Event::Connection, 1, now);
     }
 
     /// Guards on this entry that are alive.
@@ -39,14 +70,17 @@ impl Entry<'_> {
     pub fn read(&self, counter: usize, now: Tick) -> u64 {
         match self.layout.places.get(counter) {
             Some(&Place::Rate { slot, period, .. }) => self.shard.rate(self.index, slot).read(period, now),
-            Some(&Place::Total { slot, .. }) => self.shard.total(self.index, slot),
+            Some(&Place::ByteRate { slot, period, .. }) => {
+                self.shard.byte_rate(self.index, slot).read(period, now)
+            }
+            Some(&Place::Total { slot, .. } | &Place::Tag { slot }) => self.shard.total(self.index, slot),
             Some(Place::InFlight) => u64::from(self.in_flight()),
             None => 0,
         }
     }
 
     /// How long until the counter reads `threshold` or less if nothing more happens: exact for a rate, 1 s for what is
-    /// in flight, the table's `expire` for a total, which only goes with its entry. Zero when it does already.
+    /// in flight, the table's `expire` for a total or a tag, which only goes with its entry. Zero when it does already.
     pub fn until_below(&self, counter: usize, threshold: u64, now: Tick) -> Duration {
         if self.read(counter, now) <= threshold {
             return Duration::ZERO;
@@ -55,7 +89,10 @@ impl Entry<'_> {
             Some(&Place::Rate { slot, period, .. }) => {
                 self.shard.rate(self.index, slot).until_at_most(threshold, period, now)
             }
-            Some(Place::Total { .. }) => self.expire,
+            Some(&Place::ByteRate { slot, period, .. }) => {
+                self.shard.byte_rate(self.index, slot).until_at_most(threshold, period, now)
+            }
+            Some(Place::Total { .. } | Place::Tag { .. }) => self.expire,
             Some(Place::InFlight) => IN_FLIGHT_WAIT,
             None => Duration::ZERO,
         }
@@ -70,15 +107,23 @@ impl Entry<'_> {
         }
     }
 
-    fn count(&mut self, event: Event, now: Tick) {
+    /// An amount of 0 changes nothing: it does not even begin a period.
+    fn count(&mut self, event: Event, amount: u64, now: Tick) {
+        if amount == 0 {
+            return;
+        }
         for place in &self.layout.places {
             match *place {
                 Place::Rate { slot, period, of } if of == event => {
-                    self.shard.rate_mut(self.index, slot).add(1, period, now);
+                    let amount = u32::try_from(amount).unwrap_or(u32::MAX);
+                    self.shard.rate_mut(self.index, slot).add(amount, period, now);
+                }
+                Place::ByteRate { slot, period, of } if of == event => {
+                    self.shard.byte_rate_mut(self.index, slot).add(amount, period, now);
                 }
                 Place::Total { slot, of } if of == event => {
                     let total = self.shard.total_mut(self.index, slot);
-                    *total = total.saturating_add(1);
+                    *total = total.saturating_add(amount);
                 }
                 _ => {}
             }
@@ -90,7 +135,7 @@ impl Entry<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub key: Key,
-    /// Requests that track it now.
+    /// Guards on it: connections and requests that track it now.
     pub in_use: u32,
     /// Time until it expires if nothing touches it; an entry in use does not.
     pub expires_in: Duration,

@@ -1,16 +1,17 @@
 //! One part of a table, under one lock: entries in a slab, found through a chained index, and those that nothing
 //! tracks in a list by their last touch. All steps are O(1) but for the growth of the slab.
 //!
-//! An entry costs 64 bytes, 16 for each rate counter, 8 for each total, 4 to 8 for its place in the index, and up to a
-//! quarter more for room to grow: about 110 bytes for `[http_req_rate, conn_cur, http_err_rate, http_req_cnt]`.
+//! An entry costs 64 bytes, 16 for each rate, 24 for each rate of bytes, 8 for each total, 4 to 8 for its place in the index,
+//! and up to a quarter more for room to grow: about 110 bytes for `[http_req_rate, conn_cur, http_err_rate, http_req_cnt]`,
+//! 284 with every counter there is.
 
 use std::time::Duration;
 
 use crate::base::clock::Tick;
 
-use super::counter::RateCounter;
+use super::counter::{ByteRateCounter, RateCounter};
 use super::key::Key;
-use super::spec::Layout;
+use super::layout::Layout;
 
 /// No entry: the end of a chain or of a list.
 const NONE: u32 = u32::MAX;
@@ -34,8 +35,10 @@ struct Slot {
 pub(super) struct Shard {
     slots: Vec<Slot>,
     rates: Vec<RateCounter>,
+    byte_rates: Vec<ByteRateCounter>,
     totals: Vec<u64>,
     rates_each: usize,
+    byte_rates_each: usize,
     totals_each: usize,
     /// Heads of the chains; a power of two of them.
     buckets: Vec<u32>,
@@ -52,8 +55,10 @@ impl Shard {
         Shard {
             slots: Vec::new(),
             rates: Vec::new(),
+            byte_rates: Vec::new(),
             totals: Vec::new(),
             rates_each: layout.rates,
+            byte_rates_each: layout.byte_rates,
             totals_each: layout.totals,
             buckets: Vec::new(),
             free: NONE,
@@ -113,6 +118,11 @@ impl Shard {
         let slot = &mut self.slots[index as usize];
         slot.pins += 1;
         slot.touched = self.latest;
+    }
+
+    /// Touches an entry that is pinned, and so in no list. It keeps the time until it expires; pinned, it does not.
+    pub(super) fn touch(&mut self, index: u32) {
+        self.slots[index as usize].touched = self.latest;
     }
 
     /// Undoes one [`Shard::pin`]; the last one puts the entry, touched, back into the list.
@@ -203,6 +213,14 @@ impl Shard {
         &mut self.rates[index as usize * self.rates_each + slot]
     }
 
+    pub(super) fn byte_rate(&self, index: u32, slot: usize) -> &ByteRateCounter {
+        &self.byte_rates[index as usize * self.byte_rates_each + slot]
+    }
+
+    pub(super) fn byte_rate_mut(&mut self, index: u32, slot: usize) -> &mut ByteRateCounter {
+        &mut self.byte_rates[index as usize * self.byte_rates_each + slot]
+    }
+
     pub(super) fn total(&self, index: u32, slot: usize) -> u64 {
         self.totals[index as usize * self.totals_each + slot]
     }
@@ -222,6 +240,8 @@ impl Shard {
     fn zero(&mut self, index: u32) {
         let index = index as usize;
         self.rates[index * self.rates_each..][..self.rates_each].fill(RateCounter::default());
+        self.byte_rates[index * self.byte_rates_each..][..self.byte_rates_each]
+            .fill(ByteRateCounter::default());
         self.totals[index * self.totals_each..][..self.totals_each].fill(0);
     }
 
@@ -230,10 +250,12 @@ impl Shard {
             let more = (self.slots.len() / 4).max(SMALLEST);
             self.slots.reserve_exact(more);
             self.rates.reserve_exact(more * self.rates_each);
+            self.byte_rates.reserve_exact(more * self.byte_rates_each);
             self.totals.reserve_exact(more * self.totals_each);
         }
         self.slots.push(slot);
         self.rates.resize(self.slots.len() * self.rates_each, RateCounter::default());
+        self.byte_rates.resize(self.slots.len() * self.byte_rates_each, ByteRateCounter::default());
         self.totals.resize(self.slots.len() * self.totals_each, 0);
         self.slots.len() as u32 - 1
     }
@@ -293,6 +315,7 @@ impl Shard {
     fn free_memory(&mut self) {
         self.slots = Vec::new();
         self.rates = Vec::new();
+        self.byte_rates = Vec::new();
         self.totals = Vec::new();
         self.buckets = Vec::new();
         self.free = NONE;
@@ -302,11 +325,40 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stick::counter::Period;
+    use crate::stick::spec::CounterKind;
 
     #[test]
     fn an_entry_costs_64_bytes_before_its_counters() {
         assert_eq!(size_of::<Slot>(), 64);
         assert_eq!(size_of::<RateCounter>(), 16);
+        assert_eq!(size_of::<ByteRateCounter>(), 24);
+    }
+
+    /// Memory of a shard with so many entries, for each of them, before the room that its parts keep to grow.
+    fn bytes_each(counters: &[CounterKind]) -> usize {
+        let layout = Layout::of(counters);
+        let mut shard = Shard::new(&layout);
+        for n in 0..4096u32 {
+            let index = shard.insert(n, Key::text(&n.to_be_bytes()));
+            shard.rest(index);
+        }
+        let bytes = size_of_val(&shard.slots[..])
+            + size_of_val(&shard.rates[..])
+            + size_of_val(&shard.byte_rates[..])
+            + size_of_val(&shard.totals[..])
+            + size_of_val(&shard.buckets[..]);
+        bytes / 4096
+    }
+
+    #[test]
+    fn who_stores_four_counters_pays_for_four() {
+        use CounterKind::*;
+        let minute = Period::MINUTE;
+        let usual = [HttpReqRate(minute), ConnCur, HttpErrRate(minute), HttpReqCnt];
+        assert_eq!(bytes_each(&usual), 108);
+        assert_eq!(bytes_each(&[usual.as_slice(), &[BytesOutRate(minute), Gpc0]].concat()), 140);
+        assert_eq!(bytes_each(&CounterKind::all(minute)), 284);
     }
 
     #[test]

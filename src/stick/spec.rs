@@ -1,4 +1,4 @@
-//! What a table counts, and where in an entry each counter lies.
+//! What a table counts, under HAProxy's names.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,34 +17,109 @@ pub struct TableSpec {
     pub counters: Vec<CounterKind>,
 }
 
-/// A counter of a table, under HAProxy's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A counter of a table. Names, meaning and order are HAProxy's (`stick-table ... store`, `show table`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CounterKind {
-    /// Requests in the last period.
-    HttpReqRate(Period),
+    /// A tag that a rule sets, 32 bits.
+    Gpt0,
+    /// What a rule raises, at will.
+    Gpc0,
+    /// How often it was raised in the last period.
+    Gpc0Rate(Period),
+    /// Times the entry was tracked since it was made: by a connection, or by a request whose connection does not.
+    ConnCnt,
+    /// The same in the last period.
+    ConnRate(Period),
+    /// Guards on it that are alive.
+    ConnCur,
     /// Requests since the entry was made.
     HttpReqCnt,
-    /// In the last period: bad requests, denied ones, failed authentication, answers of 4xx.
+    /// Requests in the last period.
+    HttpReqRate(Period),
+    /// Since the entry was made: bad requests, denied ones, failed authentication, answers of 4xx.
+    HttpErrCnt,
+    /// The same in the last period.
     HttpErrRate(Period),
-    /// Requests in flight.
-    ConnCur,
+    /// Bytes from the client, heads included, since the entry was made.
+    BytesInCnt,
+    /// The same in the last period.
+    BytesInRate(Period),
+    /// Bytes to the client, heads included, since the entry was made.
+    BytesOutCnt,
+    /// The same in the last period.
+    BytesOutRate(Period),
+    /// What a rule raises, at will: a second one.
+    Gpc1,
+    /// How often it was raised in the last period.
+    Gpc1Rate(Period),
+    /// Since the entry was made: bad answers of servers, and those of 5xx except 501 and 505.
+    HttpFailCnt,
+    /// The same in the last period.
+    HttpFailRate(Period),
+}
+
+/// A counter that means what the operator's rules make of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gpc {
+    Zero,
+    One,
 }
 
 impl CounterKind {
     /// The name, without the period.
     pub fn name(self) -> &'static str {
         match self {
-            CounterKind::HttpReqRate(_) => "http_req_rate",
-            CounterKind::HttpReqCnt => "http_req_cnt",
-            CounterKind::HttpErrRate(_) => "http_err_rate",
+            CounterKind::Gpt0 => "gpt0",
+            CounterKind::Gpc0 => "gpc0",
+            CounterKind::Gpc0Rate(_) => "gpc0_rate",
+            CounterKind::ConnCnt => "conn_cnt",
+            CounterKind::ConnRate(_) => "conn_rate",
             CounterKind::ConnCur => "conn_cur",
+            CounterKind::HttpReqCnt => "http_req_cnt",
+            CounterKind::HttpReqRate(_) => "http_req_rate",
+            CounterKind::HttpErrCnt => "http_err_cnt",
+            CounterKind::HttpErrRate(_) => "http_err_rate",
+            CounterKind::BytesInCnt => "bytes_in_cnt",
+            CounterKind::BytesInRate(_) => "bytes_in_rate",
+            CounterKind::BytesOutCnt => "bytes_out_cnt",
+            CounterKind::BytesOutRate(_) => "bytes_out_rate",
+            CounterKind::Gpc1 => "gpc1",
+            CounterKind::Gpc1Rate(_) => "gpc1_rate",
+            CounterKind::HttpFailCnt => "http_fail_cnt",
+            CounterKind::HttpFailRate(_) => "http_fail_rate",
         }
     }
 
+    /// Over what a rate counts; `None`: it is no rate.
     pub fn period(self) -> Option<Period> {
         match self {
-            CounterKind::HttpReqRate(period) | CounterKind::HttpErrRate(period) => Some(period),
-            CounterKind::HttpReqCnt | CounterKind::ConnCur => None,
+            CounterKind::Gpc0Rate(period)
+            | CounterKind::ConnRate(period)
+            | CounterKind::HttpReqRate(period)
+            | CounterKind::HttpErrRate(period)
+            | CounterKind::BytesInRate(period)
+            | CounterKind::BytesOutRate(period)
+            | CounterKind::Gpc1Rate(period)
+            | CounterKind::HttpFailRate(period) => Some(period),
+            CounterKind::Gpt0
+            | CounterKind::Gpc0
+            | CounterKind::ConnCnt
+            | CounterKind::ConnCur
+            | CounterKind::HttpReqCnt
+            | CounterKind::HttpErrCnt
+            | CounterKind::BytesInCnt
+            | CounterKind::BytesOutCnt
+            | CounterKind::Gpc1
+            | CounterKind::HttpFailCnt => None,
+        }
+    }
+
+    /// Which of the counters of rules this one shows, as a total or as a rate.
+    pub fn gpc(self) -> Option<Gpc> {
+        match self {
+            CounterKind::Gpc0 | CounterKind::Gpc0Rate(_) => Some(Gpc::Zero),
+            CounterKind::Gpc1 | CounterKind::Gpc1Rate(_) => Some(Gpc::One),
+            _ => None,
         }
     }
 }
@@ -59,49 +134,57 @@ impl fmt::Display for CounterKind {
     }
 }
 
-/// What happens to an entry and is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    Request,
-    Error,
+#[cfg(test)]
+impl CounterKind {
+    /// Every kind there is, in HAProxy's order.
+    pub(super) fn all(period: Period) -> [CounterKind; 18] {
+        use CounterKind::*;
+        [
+            Gpt0,
+            Gpc0,
+            Gpc0Rate(period),
+            ConnCnt,
+            ConnRate(period),
+            ConnCur,
+            HttpReqCnt,
+            HttpReqRate(period),
+            HttpErrCnt,
+            HttpErrRate(period),
+            BytesInCnt,
+            BytesInRate(period),
+            BytesOutCnt,
+            BytesOutRate(period),
+            Gpc1,
+            Gpc1Rate(period),
+            HttpFailCnt,
+            HttpFailRate(period),
+        ]
+    }
 }
 
-/// Where one counter lies in an entry.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
-    Rate { slot: usize, period: Period, of: Event },
-    Total { slot: usize, of: Event },
-    InFlight,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Where all of them lie: an entry has `rates` rate counters and `totals` plain ones.
-#[derive(Clone, Debug)]
-pub(super) struct Layout {
-    pub(super) places: Box<[Place]>,
-    pub(super) rates: usize,
-    pub(super) totals: usize,
-}
+    #[test]
+    fn kinds_sort_and_read_as_haproxy_shows_them() {
+        let mut kinds = CounterKind::all(Period::MINUTE);
+        kinds.reverse();
+        kinds.sort();
+        let shown: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown.join(" "),
+            "gpt0 gpc0 gpc0_rate(60000) conn_cnt conn_rate(60000) conn_cur http_req_cnt http_req_rate(60000) \
+             http_err_cnt http_err_rate(60000) bytes_in_cnt bytes_in_rate(60000) bytes_out_cnt bytes_out_rate(60000) \
+             gpc1 gpc1_rate(60000) http_fail_cnt http_fail_rate(60000)"
+        );
+    }
 
-impl Layout {
-    pub(super) fn of(counters: &[CounterKind]) -> Layout {
-        let (mut rates, mut totals) = (0, 0);
-        let next = |count: &mut usize| {
-            *count += 1;
-            *count - 1
-        };
-        let places = counters
-            .iter()
-            .map(|counter| match *counter {
-                CounterKind::HttpReqRate(period) => {
-                    Place::Rate { slot: next(&mut rates), period, of: Event::Request }
-                }
-                CounterKind::HttpErrRate(period) => {
-                    Place::Rate { slot: next(&mut rates), period, of: Event::Error }
-                }
-                CounterKind::HttpReqCnt => Place::Total { slot: next(&mut totals), of: Event::Request },
-                CounterKind::ConnCur => Place::InFlight,
-            })
-            .collect();
-        Layout { places, rates, totals }
+    #[test]
+    fn what_rules_raise_is_known_by_its_total_and_by_its_rate() {
+        let raised = CounterKind::all(Period::MINUTE).map(CounterKind::gpc);
+        assert_eq!(raised.iter().filter(|which| **which == Some(Gpc::Zero)).count(), 2);
+        assert_eq!(raised.iter().filter(|which| **which == Some(Gpc::One)).count(), 2);
+        assert_eq!(CounterKind::Gpt0.gpc(), None);
     }
 }

@@ -11,8 +11,9 @@ use crate::base::clock::Tick;
 
 use super::entry::{Entry, Row};
 use super::key::Key;
+use super::layout::{Event, Layout};
 use super::shard::Shard;
-use super::spec::{Layout, TableSpec};
+use super::spec::TableSpec;
 use super::tracked::Tracked;
 
 /// A table this small is one shard, and so evicts exactly its oldest entry.
@@ -59,7 +60,8 @@ impl Table {
         }
     }
 
-    /// Finds or makes the entry, touches it, and holds it in `conn_cur` until the guard is dropped. Counts no request.
+    /// Finds or makes the entry, touches it, counts it in `conn_cnt` and `conn_rate`, and holds it in `conn_cur` until the
+    /// guard is dropped. Counts no request.
     /// None, and one more in [`Table::full`], when the table is full of entries that are all tracked.
     pub fn track(self: &Arc<Self>, key: Key, now: Tick) -> Option<Tracked> {
         match self.track_if(key, now, |_| Ok::<(), std::convert::Infallible>(()))? {
@@ -69,7 +71,7 @@ impl Table {
     }
 
     /// [`Table::track`] on a condition: `decide` sees and counts under the lock that also pins, so that nothing comes
-    /// between. When it refuses, the entry is touched but not held.
+    /// between. When it refuses, the entry is touched, but not held nor counted as tracked.
     pub fn track_if<T, E>(
         self: &Arc<Self>,
         key: Key,
@@ -78,9 +80,13 @@ impl Table {
     ) -> Option<Result<(Tracked, T), E>> {
         let (home, hash) = self.place(&key);
         let (mut shard, index) = self.awake(home, hash, key, now)?;
-        let verdict = decide(&mut self.entry(&mut shard, index));
+        let mut entry = self.entry(&mut shard, index);
+        let verdict = decide(&mut entry);
         match &verdict {
-            Ok(_) => shard.pin(index),
+            Ok(_) => {
+                entry.connection(now);
+                shard.pin(index);
+            }
             Err(_) => shard.rest(index),
         }
         // The guard locks the shard when it is dropped, so it must not be made before the lock is let go.
@@ -191,17 +197,33 @@ impl Table {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// Runs `use_entry` on a tracked entry.
+    /// Looks at a tracked entry.
     pub(super) fn with<R>(
         &self,
         shard: usize,
         index: u32,
         now: Tick,
-        use_entry: impl FnOnce(&mut Entry<'_>) -> R,
+        read: impl FnOnce(&Entry<'_>) -> R,
     ) -> R {
         let mut shard = self.shards[shard].0.lock();
         shard.advance(now);
-        use_entry(&mut self.entry(&mut shard, index))
+        read(&self.entry(&mut shard, index))
+    }
+
+    /// Changes a tracked entry and touches it.
+    pub(super) fn update(&self, shard: usize, index: u32, now: Tick, change: impl FnOnce(&mut Entry<'_>)) {
+        let mut shard = self.shards[shard].0.lock();
+        shard.advance(now);
+        shard.touch(index);
+        change(&mut self.entry(&mut shard, index));
+    }
+
+    pub(super) fn counts(&self, event: Event) -> bool {
+        self.layout.counts(event)
+    }
+
+    pub(super) fn tagged(&self) -> bool {
+        self.layout.tagged()
     }
 
     pub(super) fn release(&self, shard: usize, index: u32) {

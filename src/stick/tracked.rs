@@ -5,9 +5,15 @@ use std::time::Duration;
 
 use crate::base::clock::Tick;
 
+use super::entry::Entry;
+use super::layout::Event;
+use super::spec::Gpc;
 use super::table::Table;
 
 /// A tracked entry. Dropping it is the only way to stop, and stops once.
+///
+/// A connection that tracks hands one guard to all of its requests, in an `Arc`: they count in it, and it stays one
+/// connection. What is counted also touches the entry, as in HAProxy. What the table does not store takes no lock.
 pub struct Tracked {
     table: Arc<Table>,
     shard: usize,
@@ -21,12 +27,35 @@ impl Tracked {
 
     /// Counts a request. HAProxy counts it before it tests, so `above: N` lets N pass, and goes on counting what is denied.
     pub fn request(&self, now: Tick) {
-        self.table.with(self.shard, self.index, now, |entry| entry.request(now));
+        self.update_if(self.table.counts(Event::Request), now, |entry| entry.request(now));
     }
 
-    /// Counts an error.
+    /// Counts an error, which is the client's: a bad request, a denied one, failed authentication, an answer of 4xx.
     pub fn error(&self, now: Tick) {
-        self.table.with(self.shard, self.index, now, |entry| entry.error(now));
+        self.update_if(self.table.counts(Event::Error), now, |entry| entry.error(now));
+    }
+
+    /// Counts a failure, which is the server's: a bad answer, one of 5xx except 501 and 505.
+    pub fn failure(&self, now: Tick) {
+        self.update_if(self.table.counts(Event::Failure), now, |entry| entry.failure(now));
+    }
+
+    /// Counts bytes `received` from the client and `sent` to it, heads included. HAProxy counts them while they pass;
+    /// whoever waits for the end of a request hides a long one from its limit.
+    pub fn bytes(&self, received: u64, sent: u64, now: Tick) {
+        let counted = (received > 0 && self.table.counts(Event::BytesIn))
+            || (sent > 0 && self.table.counts(Event::BytesOut));
+        self.update_if(counted, now, |entry| entry.bytes(received, sent, now));
+    }
+
+    /// Raises `gpc0` or `gpc1` by one, and its rate.
+    pub fn raise_gpc(&self, which: Gpc, now: Tick) {
+        self.update_if(self.table.counts(Event::Gpc(which)), now, |entry| entry.raise_gpc(which, now));
+    }
+
+    /// Sets the tag of the entry.
+    pub fn set_gpt0(&self, value: u32, now: Tick) {
+        self.update_if(self.table.tagged(), now, |entry| entry.set_gpt0(value));
     }
 
     /// The counter at this place of the table's list; 0 where there is none.
@@ -42,11 +71,22 @@ impl Tracked {
     /// Says what time it is, at the end of a request: the entry lives for `expire` after the latest time that its
     /// shard has heard of when the guard is dropped.
     pub fn touch(&self, now: Tick) {
-        self.table.with(self.shard, self.index, now, |_| ());
+        self.update_if(true, now, |_| ());
     }
 
     pub fn table(&self) -> &Arc<Table> {
         &self.table
+    }
+
+    /// Whether the entry is one of this table. A guard that outlives a reload may be of a table that was replaced.
+    pub fn is_of(&self, table: &Arc<Table>) -> bool {
+        Arc::ptr_eq(&self.table, table)
+    }
+
+    fn update_if(&self, stored: bool, now: Tick, change: impl FnOnce(&mut Entry<'_>)) {
+        if stored {
+            self.table.update(self.shard, self.index, now, change);
+        }
     }
 }
 

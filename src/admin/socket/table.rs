@@ -78,16 +78,10 @@ fn walk(heading: &str, table: &Table, filter: &Filter, now: Tick, to: &mpsc::Sen
     let _ = to.blocking_send(part);
 }
 
-/// Counters in HAProxy's order, with their place in a row.
+/// Counters in HAProxy's order, which is that of [`CounterKind`], with their place in a row.
 fn order(counters: &[CounterKind]) -> Vec<(usize, CounterKind)> {
-    let rank = |kind: &CounterKind| match kind {
-        CounterKind::ConnCur => 0,
-        CounterKind::HttpReqCnt => 1,
-        CounterKind::HttpReqRate(_) => 2,
-        CounterKind::HttpErrRate(_) => 3,
-    };
     let mut order: Vec<(usize, CounterKind)> = counters.iter().copied().enumerate().collect();
-    order.sort_by_key(|(_, kind)| rank(kind));
+    order.sort_by_key(|(_, kind)| *kind);
     order
 }
 

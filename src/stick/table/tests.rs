@@ -7,6 +7,8 @@ use super::*;
 use crate::stick::counter::{Period, RateCounter};
 use crate::stick::spec::CounterKind;
 
+mod counters;
+
 const PERIOD: Period = Period::MINUTE;
 const RATE: usize = 0;
 const CONN: usize = 1;
