@@ -1,5 +1,6 @@
 //! The guard of a tracked entry: as long as it lives the entry neither expires nor is evicted, and counts in `conn_cur`.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,6 +88,13 @@ impl Tracked {
         if stored {
             self.table.update(self.shard, self.index, now, change);
         }
+    }
+}
+
+/// The table only: a key may tell who the client is.
+impl fmt::Debug for Tracked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracked").field("table", &self.table.name()).finish_non_exhaustive()
     }
 }
 

@@ -76,6 +76,7 @@ fn a_guard_knows_its_own_table() {
     let (old, new) = (storing(&[CounterKind::ConnCnt]), storing(&[CounterKind::ConnCnt]));
     let tracked = old.track(key(1), Tick(0)).unwrap();
     assert!(tracked.is_of(&old) && !tracked.is_of(&new));
+    assert_eq!(format!("{tracked:?}"), "Tracked { table: \"all\", .. }");
 }
 
 #[test]
