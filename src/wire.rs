@@ -1,11 +1,13 @@
 //! The strict look at a request's head before anything interprets it: what two readers could understand differently is
-//! refused. HTTP/1 heads are checked on the raw bytes, HTTP/2 requests on what the framing layer made of them. Owns the
-//! rules of RFC 9112 and RFC 9113 for heads; not bodies, and not what a refused client is answered.
+//! refused. HTTP/1 heads and chunked bodies are checked on the raw bytes, HTTP/2 requests on what the framing layer made of
+//! them. Owns the rules of RFC 9112 and RFC 9113 for heads and for where bodies end; not what a refused client is answered.
 
 mod answer;
 mod authority;
 mod bytes;
+pub mod chunk;
 mod fault;
+mod field;
 mod framing;
 mod h2;
 mod head;
