@@ -10,6 +10,7 @@ mod fault;
 mod field;
 mod framing;
 mod h2;
+pub mod h2_guard;
 mod head;
 mod scan;
 mod target;
