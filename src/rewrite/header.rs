@@ -1,5 +1,9 @@
 //! Header fields: the ones that end at this hop, and the changes that rules ask for.
 
+mod text;
+
+pub use text::{Fetch, Fetched, HeaderFacts, HeaderText, Part};
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
@@ -110,13 +114,13 @@ fn elements(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii)
 }
 
-/// A change that a rule makes to the header.
+/// A change that a rule makes to the header. A text that renders to `None` adds nothing; what it replaces is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderChange {
     /// Replaces every line of this name.
-    Set(HeaderName, HeaderValue),
+    Set(HeaderName, HeaderText),
     /// Adds a line.
-    Add(HeaderName, HeaderValue),
+    Add(HeaderName, HeaderText),
     /// Removes every line of this name.
     Remove(HeaderName),
 }
@@ -201,7 +205,7 @@ mod tests {
 
     #[test]
     fn rules_cannot_change_framing() {
-        let value = HeaderValue::from_static("1");
+        let value = HeaderText::from(HeaderValue::from_static("1"));
         for name in ["content-length", "transfer-encoding", "connection", "te"] {
             let name = HeaderName::from_static(name);
             assert!(HeaderChange::Set(name.clone(), value.clone()).check().is_err());
