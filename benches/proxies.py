@@ -17,7 +17,7 @@ ANSWER = 1024  # bytes of a server's answer
 HAPROXY = """
 global
   nbthread {threads}
-  maxconn 4000
+  maxconn 8000
   stats socket {directory}/{name}.sock
 defaults
   mode http
@@ -25,7 +25,7 @@ defaults
   timeout server 60s
   timeout connect 5s
   timeout http-request 10s
-  timeout http-keep-alive 60s
+  timeout http-keep-alive 300s
   option http-no-delay
   http-reuse always
   unique-id-format %{{+X}}o\\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid
@@ -50,6 +50,7 @@ TIDEGATE = """
 global: {{threads: {threads}, state_dir: {directory}/state}}
 admin: {{listen: 127.0.0.1:{admin}, socket: {directory}/admin.sock}}
 log: {{level: warn, access: {{to: "off", format: json}}}}
+defaults: {{timeouts: {{keep_alive: 300s}}}}
 tables:
   by_ip: {{key: src, size: 100k, expire: 30s, counters: [http_req_rate(10s)]}}
 acls:
@@ -179,13 +180,16 @@ class Site:
         write(directory, "answer", "{" + '"x":"' + "y" * (ANSWER - 8) + '"}')
         self.values = {"directory": directory, "threads": THREADS, "servers": free_ports(3)}
         self.values["certificate"] = certificate(directory)
-        servers = self.start(Process, "servers", ["haproxy", "-db", "-f"], SERVERS)
-        servers.await_port(self.values["servers"][0])
+        self.serve(binary)
         self.haproxy = self.proxy("haproxy", ["haproxy", "-db", "-f"], HAPROXY)
         if binary:
             self.other = self.proxy("tidegate", [binary, "run", "-c"], TIDEGATE)
         else:
             self.other = self.proxy("haproxy-again", ["haproxy", "-db", "-f"], HAPROXY)
+
+    def serve(self, binary):
+        servers = self.start(Process, "servers", ["haproxy", "-db", "-f"], SERVERS)
+        servers.await_port(self.values["servers"][0])
 
     def proxy(self, name, command, template):
         plain, tls, admin = free_ports(3)
