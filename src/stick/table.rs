@@ -192,7 +192,7 @@ impl Table {
         self.evicted.load(Ordering::Relaxed)
     }
 
-    /// Requests that could not be tracked because every entry of the full table was in use.
+    /// Connections and requests that could not be tracked because every entry of the full table was in use.
     pub fn full(&self) -> u64 {
         self.full.load(Ordering::Relaxed)
     }

@@ -170,3 +170,57 @@ impl Operator {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::stick::{Gpc, Period, TableSpec};
+
+    /// A table whose counters are written in an order of the operator's own, and an entry in use.
+    fn table() -> Arc<Table> {
+        let (three, ten) = (Period::of(Duration::from_secs(3)), Period::of(Duration::from_secs(10)));
+        Arc::new(Table::new(TableSpec {
+            name: "t".into(),
+            size: 10,
+            expire: Duration::from_secs(60),
+            counters: vec![
+                CounterKind::HttpFailCnt,
+                CounterKind::BytesOutRate(ten),
+                CounterKind::BytesInCnt,
+                CounterKind::HttpReqCnt,
+                CounterKind::ConnCur,
+                CounterKind::ConnRate(three),
+                CounterKind::ConnCnt,
+                CounterKind::Gpc0Rate(ten),
+                CounterKind::Gpc0,
+                CounterKind::Gpt0,
+            ],
+        }))
+    }
+
+    #[test]
+    fn counters_come_in_haproxys_order_and_every_one_can_be_filtered_by() {
+        let (table, now) = (table(), Tick(1000));
+        let key = Key::address([192, 0, 2, 7].into());
+        let tracked = table.track(key, now).unwrap();
+        tracked.request(now);
+        tracked.bytes(300, 5_000_000_000, now);
+        tracked.set_gpt0(1, now);
+        tracked.raise_gpc(Gpc::Zero, now);
+        tracked.raise_gpc(Gpc::Zero, now);
+        let row = table.row(&key, now).unwrap();
+        let mut out = String::new();
+        line(&mut out, 1, &row, &order(&table.spec().counters));
+        assert_eq!(
+            out,
+            "0x1: key=192.0.2.7 use=1 exp=60000 gpt0=1 gpc0=2 gpc0_rate(10000)=2 conn_cnt=1 conn_rate(3000)=1 \
+             conn_cur=1 http_req_cnt=1 bytes_in_cnt=300 bytes_out_rate(10000)=5000000000 http_fail_cnt=0\n"
+        );
+        for (data, value) in [("gpc0", "2"), ("bytes_out_rate", "5000000000"), ("http_fail_cnt", "0")] {
+            let words = [&format!("data.{data}"), "eq", value];
+            assert!(Filter::read(&words, &table).unwrap().passes(&row), "{data}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ const HEAD: &str = "\
 <section><h2>Stick tables</h2><div class=\"scroll\"><table class=\"narrow\">
 <thead><tr><th>name</th><th>key</th><th>entries</th><th></th><th>expire</th>\
 <th title=\"had to go before their time, for want of room\">evicted</th>\
-<th title=\"requests that were not tracked because every entry was in use\">not tracked</th>\
+<th title=\"connections and requests that were not tracked because every entry was in use\">not tracked</th>\
 <th class=\"text\">counters</th></tr></thead>
 <tbody>";
 
