@@ -15,7 +15,7 @@ mod head;
 mod scan;
 mod target;
 
-pub use answer::check_response_head;
+pub use answer::{AnswerBody, AnswerHead, check_response_head, response_head_end};
 pub use authority::Authority;
 pub use fault::HeadFault;
 pub use framing::Framing;

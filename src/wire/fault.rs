@@ -1,23 +1,24 @@
-//! Why a request head is refused: status, a label for metrics and a sentence for people, all of one value.
+//! Why a head is refused: status, a label for metrics and a sentence for people, all of one value. Most faults are those of
+//! a request and of an answer alike.
 
 use thiserror::Error;
 
-/// What is wrong with a request head.
+/// What is wrong with the head of a request or an answer.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
 pub enum HeadFault {
     #[error("the bytes on this connection are not HTTP (TLS on a plain port?)")]
     NotHttp,
     #[error("too many empty lines before the request line")]
     EmptyLines,
-    #[error("the request head is incomplete or followed by other bytes")]
+    #[error("the head is incomplete or followed by other bytes")]
     Incomplete,
-    #[error("a line of the request head ends in LF without CR")]
+    #[error("a line of the head ends in LF without CR")]
     BareLf,
-    #[error("a CR in the request head is not the end of a line")]
+    #[error("a CR in the head is not the end of a line")]
     BareCr,
-    #[error("the request head has a NUL byte")]
+    #[error("the head has a NUL byte")]
     Nul,
-    #[error("the request head has a control character")]
+    #[error("the head has a control character")]
     ControlByte,
     #[error("the method is not a token")]
     InvalidMethod,
@@ -27,13 +28,17 @@ pub enum HeadFault {
     NoVersion,
     #[error("the version is neither HTTP/1.0 nor HTTP/1.1")]
     InvalidVersion,
+    #[error(
+        "the status is not three digits from 100 to 599, or is not followed by a space or the end of the line"
+    )]
+    InvalidStatus,
     #[error("the request target is malformed")]
     InvalidTarget,
     #[error("the request target is too long")]
     TargetTooLong,
-    #[error("the request head is too large")]
+    #[error("the head is too large")]
     HeadTooLarge,
-    #[error("the request has too many header fields")]
+    #[error("the head has too many header fields")]
     TooManyFields,
     #[error("a header line continues on the next one (obsolete line folding)")]
     FoldedLine,
@@ -57,18 +62,20 @@ pub enum HeadFault {
     HostMismatch,
     #[error("Content-Length is not a number of bytes")]
     InvalidContentLength,
-    #[error("the request has more than one Content-Length")]
+    #[error("the head has more than one Content-Length")]
     RepeatedContentLength,
-    #[error("the request has both Content-Length and Transfer-Encoding")]
+    #[error("the head has both Content-Length and Transfer-Encoding")]
     LengthAndEncoding,
     #[error("Transfer-Encoding is something other than chunked")]
     InvalidTransferEncoding,
-    #[error("the request has more than one Transfer-Encoding field")]
+    #[error("the head has more than one Transfer-Encoding field")]
     RepeatedTransferEncoding,
     #[error("HTTP/1.0 has no Transfer-Encoding")]
     EncodingOnOldVersion,
     #[error("an HTTP/1.0 request of this method has no body")]
     BodyOnOldVersion,
+    #[error("an answer of this status has no body, but its head announces one")]
+    ForbiddenBody,
     #[error("HTTP/2 has no header fields about the connection")]
     ConnectionField,
     #[error("TE says something other than trailers")]
@@ -76,8 +83,9 @@ pub enum HeadFault {
 }
 
 impl HeadFault {
-    /// The status to answer before the connection is closed (HTTP/1) or on the stream (HTTP/2). A wrong version is 400
-    /// as in HAProxy. CONNECT too: 405 would have to say what is allowed instead.
+    /// The status that answers a faulty request before the connection is closed (HTTP/1) or on the stream (HTTP/2). A
+    /// wrong version is 400 as in HAProxy. CONNECT too: 405 would have to say what is allowed instead. A faulty answer
+    /// is 502, whatever its fault.
     pub fn status(self) -> u16 {
         match self {
             HeadFault::BodyOnOldVersion => 413,
@@ -101,6 +109,7 @@ impl HeadFault {
             HeadFault::Connect => "connect",
             HeadFault::NoVersion => "no_version",
             HeadFault::InvalidVersion => "invalid_version",
+            HeadFault::InvalidStatus => "invalid_status",
             HeadFault::InvalidTarget => "invalid_target",
             HeadFault::TargetTooLong => "target_too_long",
             HeadFault::HeadTooLarge => "head_too_large",
@@ -122,6 +131,7 @@ impl HeadFault {
             HeadFault::RepeatedTransferEncoding => "repeated_transfer_encoding",
             HeadFault::EncodingOnOldVersion => "encoding_on_old_version",
             HeadFault::BodyOnOldVersion => "body_on_old_version",
+            HeadFault::ForbiddenBody => "forbidden_body",
             HeadFault::ConnectionField => "connection_field",
             HeadFault::InvalidTe => "invalid_te",
         }

@@ -33,6 +33,15 @@ pub fn header_line(rest: &[u8]) -> Result<(Field<'_>, &[u8]), HeadFault> {
     }
 }
 
+/// The empty line that ends a head, and nothing behind it; `rest` begins with CR.
+pub fn check_end(rest: &[u8]) -> Result<(), HeadFault> {
+    match rest {
+        b"\r\n" => Ok(()),
+        b"\r" | [b'\r', b'\n', ..] => Err(HeadFault::Incomplete),
+        _ => Err(HeadFault::BareCr),
+    }
+}
+
 /// Why a line whose name is followed by something other than a colon is wrong.
 fn name_fault(name: &[u8], rest: &[u8]) -> HeadFault {
     match rest {

@@ -2,7 +2,7 @@
 
 use super::authority::Authority;
 use super::bytes::is_token;
-use super::field::{header_line, line_fault, split_at_first};
+use super::field::{check_end, header_line, line_fault, split_at_first};
 use super::framing::{Framing, FramingFields};
 use super::target::{self, Target};
 use super::{HeadFault, HeadLimits};
@@ -37,11 +37,7 @@ pub fn check_request_head(raw: &[u8], limits: &HeadLimits) -> Result<Framing, He
             _ => {}
         }
     }
-    match rest {
-        b"\r\n" => {}
-        b"\r" | [b'\r', b'\n', ..] => return Err(HeadFault::Incomplete),
-        _ => return Err(HeadFault::BareCr),
-    }
+    check_end(rest)?;
     match (line.target, host) {
         (_, None) if !line.old => return Err(HeadFault::MissingHost),
         (Target::Absolute(named, port), Some(host)) if !named.same_as(&host, port) => {

@@ -26,25 +26,34 @@ pub fn head_end(buf: &[u8], from: usize, limits: &HeadLimits) -> Result<Option<R
         [first, ..] if !is_token(*first) => return Err(HeadFault::InvalidMethod),
         _ => {}
     }
-    // The line ends seen before need no second look; the last one may be the first half of an empty line, but its CR
-    // and LF are found by looking back from the LF that completes it.
-    let mut seen = from.saturating_sub(start).min(head.len());
-    while let Some(place) = head.get(seen..).and_then(find_lf) {
-        let lf = seen + place;
-        match head.get(..lf).unwrap_or_default() {
-            [.., b'\r', b'\n', b'\r'] if lf < limits.head => return Ok(Some(start..start + lf + 1)),
-            [.., b'\r'] => seen = lf + 1,
-            _ => return Err(HeadFault::BareLf),
-        }
-        if lf >= limits.head {
-            return Err(HeadFault::HeadTooLarge);
-        }
+    if let Some(end) = lines_end(head, from.saturating_sub(start), limits.head)? {
+        return Ok(Some(start..start + end));
     }
     if head.len() < limits.head {
         return Ok(None);
     }
     let line = find_lf(head).unwrap_or(head.len());
     Err(if line > limits.target { HeadFault::TargetTooLong } else { HeadFault::HeadTooLarge })
+}
+
+/// Where lines that each end in CRLF come to an empty one: the place behind it. `seen` is how much of `head` needs no
+/// second look. `None`: not yet.
+pub fn lines_end(head: &[u8], seen: usize, limit: usize) -> Result<Option<usize>, HeadFault> {
+    // The last line end seen before may be the first half of an empty line, but its CR and LF are found by looking back
+    // from the LF that completes it.
+    let mut seen = seen.min(head.len());
+    while let Some(place) = head.get(seen..).and_then(find_lf) {
+        let lf = seen + place;
+        match head.get(..lf).unwrap_or_default() {
+            [.., b'\r', b'\n', b'\r'] if lf < limit => return Ok(Some(lf + 1)),
+            [.., b'\r'] => seen = lf + 1,
+            _ => return Err(HeadFault::BareLf),
+        }
+        if lf >= limit {
+            return Err(HeadFault::HeadTooLarge);
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
