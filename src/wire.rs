@@ -8,18 +8,22 @@ mod bytes;
 pub mod chunk;
 mod fault;
 mod field;
+mod follow;
 mod framing;
 mod h2;
 pub mod h2_guard;
 mod head;
+pub mod proxy_protocol;
 mod scan;
 mod target;
 
 pub use answer::{AnswerBody, AnswerHead, check_response_head, response_head_end};
 pub use authority::Authority;
 pub use fault::HeadFault;
+pub use follow::{AnswerFault, AnswerStream, RequestBody};
 pub use framing::Framing;
 pub use h2::check_h2_request;
+pub use h2_guard::{Flood, Guard};
 pub use head::check_request_head;
 pub use scan::head_end;
 
