@@ -1,4 +1,9 @@
-//! Paths: the normal form that conditions are matched against, and the target towards a server with a base path.
+//! Paths: the normal form that conditions are matched against, the target towards a server with a base path, and the
+//! rewriting that rules ask for.
+
+mod replace;
+
+pub use replace::{PathRewrite, PathRewriteError};
 
 use std::borrow::Cow;
 
@@ -56,14 +61,17 @@ fn is_normal(path: &str) -> bool {
         })
 }
 
-/// Whether a segment is `.` or `..`, however it is encoded.
 fn has_dot_segment(path: &str) -> bool {
-    (path.contains('%') || path.contains("/."))
-        && path.split('/').any(|segment| match segment.len() {
-            1 | 2 => segment.bytes().all(|b| b == b'.'),
-            3..=6 => matches!(&*decode_unreserved(segment), "." | ".."),
-            _ => false,
-        })
+    (path.contains('%') || path.contains("/.")) && path.split('/').any(is_dot_segment)
+}
+
+/// Whether a segment is `.` or `..`, however it is encoded.
+fn is_dot_segment(segment: &str) -> bool {
+    match segment.len() {
+        1 | 2 => segment.bytes().all(|b| b == b'.'),
+        3..=6 => matches!(&*decode_unreserved(segment), "." | ".."),
+        _ => false,
+    }
 }
 
 /// RFC 3986 6.2.2.1 and 6.2.2.2. Only ASCII is decoded, so what comes out is UTF-8.
