@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::mask::{self, Mask, Shown};
+use super::tree;
 
 /// A stretch of the file. Lines and columns count from 1, columns in characters; the end is exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,7 +118,7 @@ impl Diagnostics {
         }
         let masks = mask::ordered(masks);
         let mut last: Option<(usize, Shown)> = None;
-        let lines: Vec<&str> = text.lines().collect();
+        let lines: Vec<&str> = tree::lines(text).collect();
         let found = found
             .into_iter()
             .map(|d| {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::diagnostic::Span;
 use super::suggest;
-use super::tree::{Kind, Node, Tree};
+use super::tree::{self, Kind, Node, Tree};
 
 /// What is shown in place of a secret.
 pub(super) const MASKED: &str = "***";
@@ -110,7 +110,7 @@ pub(super) fn has_credentials(text: &str) -> bool {
 pub(super) fn by_text(text: &str) -> Vec<Mask> {
     let mut masks = Vec::new();
     let mut below: Option<usize> = None;
-    for (i, line) in text.lines().enumerate() {
+    for (i, line) in tree::lines(text).enumerate() {
         let indent = line.chars().take_while(|c| c.is_whitespace()).count();
         let width = line.chars().count();
         if below.is_some_and(|key| indent > key || width == indent) {

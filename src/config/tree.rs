@@ -237,6 +237,12 @@ fn as_key(node: Node) -> Result<Key, Diagnostic> {
     }
 }
 
+/// The lines of a text as YAML counts them, without their ends: LF, CR LF, and CR alone, which [`str::lines`] does not
+/// take for one. Were they counted in another way, a mistake would be shown with the wrong line, and secrets in the clear.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('\r'))
+}
+
 /// Where the text of a scalar starts in its source, if it stands there as it is.
 fn verbatim(source: &str, text: &str, style: ScalarStyle) -> Option<usize> {
     match style {
@@ -254,9 +260,9 @@ fn place(start: granit_parser::Marker, end: granit_parser::Marker) -> Span {
 }
 
 fn syntax_error(text: &str, error: &ScanError) -> Diagnostic {
-    let lines = text.lines().count().max(1);
-    let line = error.marker().line().clamp(1, lines);
-    let source = text.lines().nth(line - 1).unwrap_or_default();
+    let count = lines(text).count().max(1);
+    let line = error.marker().line().clamp(1, count);
+    let source = lines(text).nth(line - 1).unwrap_or_default();
     let column = (error.marker().col() + 1).min(source.chars().count() + 1);
     let span = Span { line, column, end_line: line, end_column: column + 1 };
     let indentation: String = source.chars().take_while(|c| c.is_whitespace()).collect();
@@ -305,6 +311,15 @@ mod tests {
         let inner = entries(&entries(&root)[0].value);
         let span = inner[0].value.span;
         assert!(span.line <= 3 && (span.end_line, span.end_column) > (4, 1), "{span:?}");
+    }
+
+    #[test]
+    fn lines_end_where_yaml_ends_them() {
+        let text = "a: 1\r\nb: 2\rc: 3\n\nd: 4";
+        assert_eq!(lines(text).collect::<Vec<_>>(), ["a: 1", "b: 2", "c: 3", "", "d: 4"]);
+        let Tree { root, .. } = parse(text).unwrap();
+        let places: Vec<usize> = entries(&root).iter().map(|e| e.key.span.line).collect();
+        assert_eq!(places, [1, 2, 3, 5]);
     }
 
     #[test]
