@@ -54,6 +54,12 @@ pub(super) fn parse(text: &str, find: &dyn Fn(&str) -> Option<usize>) -> Result<
     }
 }
 
+/// The words of a condition that may be names of ACLs, with the byte where each begins.
+pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let name = |t: &Token<'_>| !matches!(t.text, "(" | ")" | "and" | "or" | "not");
+    tokens(text).into_iter().filter(name).map(|t| (t.start, t.text))
+}
+
 struct Token<'a> {
     text: &'a str,
     start: usize,

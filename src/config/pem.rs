@@ -7,8 +7,9 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::checked::{Authorities, Certificate};
+use super::checked::{Authorities, Certificate, Cipher};
 use super::diagnostic::{Code, Diagnostic};
+use super::validity;
 use super::value::Value;
 
 /// A bundle: the certificate, then its chain, and the private key anywhere.
@@ -18,6 +19,7 @@ pub(super) fn bundle(value: Value<'_>) -> Option<Certificate> {
     match PrivateKeyDer::from_pem_slice(&bytes) {
         Ok(key) => {
             fits(value, &chain, &key)?;
+            validity::warn(value, &chain);
             Some(Certificate { path, chain, key: Arc::new(key) })
         }
         Err(rustls_pki_types::pem::Error::NoItemsFound) => {
@@ -35,6 +37,7 @@ pub(super) fn bundle(value: Value<'_>) -> Option<Certificate> {
 pub(super) fn authorities(value: Value<'_>) -> Option<Authorities> {
     let (path, bytes) = read(value)?;
     let certificates = certificates(value, &bytes)?;
+    validity::warn(value, &certificates);
     let mut roots = rustls::RootCertStore::empty();
     for (i, certificate) in certificates.iter().enumerate() {
         if let Err(e) = roots.add(certificate.clone()) {
@@ -43,6 +46,14 @@ pub(super) fn authorities(value: Value<'_>) -> Option<Authorities> {
         }
     }
     Some(Authorities { path, certificates })
+}
+
+/// Whether the key of a certificate can work with a cipher; with one of TLS 1.3 every key does.
+pub(super) fn suits(certificate: &Certificate, cipher: Cipher) -> bool {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let Ok(key) = provider.key_provider.load_private_key(certificate.key.clone_key()) else { return false };
+    let rsa = key.algorithm() == rustls::SignatureAlgorithm::RSA;
+    cipher.is_tls13() || cipher.iana().contains(if rsa { "_RSA_" } else { "_ECDSA_" })
 }
 
 /// Reports a key that does not belong to the certificate: no client could connect.

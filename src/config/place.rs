@@ -11,15 +11,30 @@ pub(super) fn why_no_file(path: &Path) -> Option<String> {
         // To open a pipe would wait for whoever reads it, or disturb them.
         Ok(there) if !there.is_file() => None,
         Ok(_) => OpenOptions::new().append(true).open(path).err().map(|e| e.to_string()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            match std::fs::metadata(directory) {
-                Ok(there) if !there.is_dir() => Some(format!("`{}` is not a directory", directory.display())),
-                Ok(_) => why_not_writable(directory),
-                Err(e) => Some(format!("the directory `{}`: {e}", directory.display())),
-            }
-        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => why_no_entry(path),
         Err(e) => Some(e.to_string()),
+    }
+}
+
+/// Why no unix socket could be made at this path. One that is there is replaced; anything else there is somebody's.
+pub(super) fn why_no_socket(path: &Path) -> Option<String> {
+    use std::os::unix::fs::FileTypeExt;
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if there.file_type().is_socket() => why_no_entry(path),
+        Ok(there) if there.is_dir() => Some("it is a directory".to_owned()),
+        Ok(_) => Some("something else than a socket is there".to_owned()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => why_no_entry(path),
+        Err(e) => Some(e.to_string()),
+    }
+}
+
+/// Why nothing could be made at this path in its directory.
+fn why_no_entry(path: &Path) -> Option<String> {
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match std::fs::metadata(directory) {
+        Ok(there) if !there.is_dir() => Some(format!("`{}` is not a directory", directory.display())),
+        Ok(_) => why_not_writable(directory),
+        Err(e) => Some(format!("the directory `{}`: {e}", directory.display())),
     }
 }
 
@@ -79,6 +94,15 @@ mod tests {
         assert_eq!(why_no_file(&directory.join("new")), None);
         assert!(why_no_file(&directory).unwrap().contains("is a directory"));
         assert!(why_no_file(&directory.join("none/new")).unwrap().contains("none"));
+
+        assert!(why_no_socket(&file).unwrap().contains("something else"));
+        assert!(why_no_socket(&directory).unwrap().contains("is a directory"));
+        assert!(why_no_socket(&directory.join("none/new")).unwrap().contains("none"));
+        assert_eq!(why_no_socket(&directory.join("new")), None);
+        let socket = std::os::unix::net::UnixListener::bind(directory.join("s")).unwrap();
+        assert_eq!(why_no_socket(&directory.join("s")), None);
+        std::fs::remove_file(directory.join("s")).unwrap();
+        drop(socket);
 
         assert_eq!(why_no_directory(&directory), None);
         assert_eq!(why_no_directory(&directory.join("a/b")), None);

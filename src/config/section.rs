@@ -5,13 +5,19 @@ mod acls;
 mod admin;
 mod backends;
 mod bind;
+mod body_memory;
 mod check;
 mod clients;
+mod error_bodies;
+mod flow;
+mod forwarded_for;
 mod frontends;
 mod global;
+mod header_text;
 mod headers;
 mod log;
 mod names_used;
+mod network;
 mod plans;
 mod redirect;
 mod retry;
@@ -115,6 +121,7 @@ pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
     let frontends: Vec<_> =
         frontend_entries.iter().map(|(k, v)| frontends::read(&k.text, *v, &around, &mut places)).collect();
     names_used::warn(context, &known);
+    body_memory::warn(&root, &global, &frontends, &backends);
 
     Some(Sections {
         global,

@@ -3,6 +3,7 @@
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::{LARGEST_FILE, place};
 
@@ -24,9 +25,19 @@ pub trait Environment {
         None
     }
 
+    /// Why no unix socket could be made at this path, or put in the place of an old one, if so. Makes nothing.
+    fn why_no_socket(&self, _path: &Path) -> Option<String> {
+        None
+    }
+
     /// Why a directory could not be made and written to, if so. Makes nothing.
     fn why_no_directory(&self, _path: &Path) -> Option<String> {
         None
+    }
+
+    /// The time by which certificates are judged.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
     }
 }
 
@@ -57,6 +68,10 @@ impl Environment for Process {
 
     fn why_no_file(&self, path: &Path) -> Option<String> {
         place::why_no_file(path)
+    }
+
+    fn why_no_socket(&self, path: &Path) -> Option<String> {
+        place::why_no_socket(path)
     }
 
     fn why_no_directory(&self, path: &Path) -> Option<String> {

@@ -20,6 +20,7 @@ impl Environment for Fixed {
     fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
         match path.extension().and_then(|e| e.to_str()) {
             Some("pem") => Ok(PEM.as_bytes().to_vec()),
+            Some("json") => Ok(b"{}".to_vec()),
             _ => Err(std::io::ErrorKind::NotFound.into()),
         }
     }
@@ -128,13 +129,13 @@ backends: {b: {servers: {s: {url: http://h}}}, c: {servers: {s: {url: http://h}}
 
 /// Uses every key that there is.
 const EVERYTHING: &str = r#"
-global: {threads: 2, max_connections: 5, shutdown_grace: 1s, state_dir: ./s}
+global: {threads: 2, max_connections: 5, shutdown_grace: 1s, state_dir: ./s, max_body_memory: 1m}
 admin: {listen: off, socket: off, token: "${NOPE:-}"}
 log: {level: warn, access: {to: off, format: httplog}}
 defaults:
   timeouts: {request_head: 1s, client: 1s, keep_alive: 1s, connect: 1s, queue: 1s, first_byte: 1s, server: 1s, total: 1s, tunnel: 1s}
   max_request_body: 1k
-tables: {t: {key: src, size: 1k, expire: 10s, counters: [http_req_rate(10s), http_req_cnt, http_err_rate(10s), conn_cur]}}
+tables: {t: {key: src, size: 1k, expire: 10s, counters: [http_req_rate(10s), http_req_cnt, http_err_rate(10s), conn_cur, gpc0_rate(5s), gpc1, gpt0]}}
 acls:
   a: {path: /a, ignore_case: true}
   b: {path_beg: [/a, /b]}
@@ -150,22 +151,48 @@ acls:
   l: {tls: true}
   m: {always: true}
   n: {table: t, counter: conn_cur, above: 0}
+  o: {client_cn: x}
+  p: {client_dn: "CN=x,O=y"}
+  q: {status: [404, 5xx, 200-204]}
+  r: {header: x-a, value_beg: b}
+  s: {header: x-a, value_end: b, ignore_case: true}
+  t: {query: q, value_reg: "^b"}
 frontends:
   f:
-    bind: [{address: "[::1]:0", accept_proxy: false, tls: {certificates: a.pem, min_version: "1.3", ciphers: default, alpn: h2, client_ca: null}}]
+    bind: [{address: "[::1]:0", accept_proxy: false, tls: {certificates: a.pem, min_version: "1.3", ciphers: default, alpn: h2, client_ca: a.pem, client_verify: optional}},
+           {address: "unix:./x.sock", accept_proxy: true}, {address: fd@3}]
     max_connections: 3
-    forwarded_for: {except: [127.0.0.1], trust: []}
+    forwarded_for: {except: [127.0.0.1], trust: [10.0.0.0/8]}
     monitor: /health
     timeouts: {request_head: 2s, client: 2s, keep_alive: 2s, total: 2s}
     max_request_body: 2k
     default_backend: b
+    error_bodies: {503: e.json}
+    connection_rules:
+      - {track: t}
+      - {raise: {table: t, counter: gpc0}}
+      - {set_gpt0: {table: t, value: 1}, if: l}
+      - {reject: true, if: n}
+      - {silent_drop: true, if: i}
+      - {accept: true, if: m}
+    response_rules:
+      - {set_header: {x-a: "%[status] %%[x]"}, if: q}
+      - {add_header: {x-a: b}}
+      - {remove_header: server}
     rules:
       - {track: t}
-      - {deny: {status: 429}, if: a or b or c or d or e or f or g or h or i or j or k or l or m or n}
+      - {deny: {status: 429}, if: a or b or c or d or e or f or g or h or i or j or k or l or n or o or p or r or s or t}
       - {delay: 1ms}
       - {redirect: {scheme: https, host: h, port: 1, status: 308}, if: a}
       - {redirect: {location: "https://h/x"}, if: a}
       - {set_header: {x-a: b}}
+      - {add_header: {x-a: "%[src]-%[header(x-b)]"}}
+      - {tarpit: {for: 5s, status: 429}, if: a}
+      - {silent_drop: true, if: a}
+      - {rewrite_path: {prefix: /a, to: /b}}
+      - {rewrite_path: {regex: "^/v1/(.*)", to: "/v2/$1"}}
+      - {raise: {table: t, counter: gpc1}}
+      - {set_gpt0: {table: t, value: 7}}
       - {remove_header: x-b}
       - {return: {status: 201, content_type: a/b, body: x}, if: a}
       - {use_backend: b}
@@ -179,7 +206,7 @@ backends:
     queue: {max: 0}
     timeouts: {connect: 3s, queue: 3s, first_byte: 3s, server: 3s, total: 3s, tunnel: 3s}
     max_request_body: 3k
-    servers: {s: {url: "https://h", api_key: x, tier: 2, weight: 0, max_concurrent: 1, tls: {ca_file: a.pem, verify: true, sni: n}},
+    servers: {s: {url: "https://h", api_key: x, tier: 2, weight: 0, max_concurrent: 1, send_proxy: true, tls: {ca_file: a.pem, verify: true, sni: n}},
               t: {url: "https://h"}}
 "#;
 

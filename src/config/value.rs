@@ -25,6 +25,9 @@ pub(super) struct Value<'a> {
     secret: bool,
 }
 
+/// Bytes of the path of a unix socket: the kernel's `sun_path` less its final NUL.
+pub(super) const LONGEST_SOCKET: usize = 107;
+
 /// Longest of all durations: a year, so that sums of them stay far from the clock's end.
 pub(super) const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
@@ -164,6 +167,11 @@ impl<'a> Value<'a> {
         (good.len() == count).then_some(good)
     }
 
+    /// The text as the file has it, references unresolved. Not to be quoted where [`Value::is_hidden`].
+    pub fn unresolved(&self) -> Option<&'a str> {
+        self.scalar().map(|s| s.text.as_str())
+    }
+
     fn scalar(&self) -> Option<&'a Scalar> {
         match &self.node.kind {
             Kind::Scalar(_) if self.node.is_empty() || self.node.is_null() => self.reject(
@@ -182,10 +190,15 @@ impl<'a> Value<'a> {
     /// The text with its references resolved; may be empty where the file says `""` or a variable is.
     pub fn text(&self) -> Option<String> {
         let scalar = self.scalar()?;
-        match interpolate::resolve(&scalar.text, self.context.environment) {
+        self.text_of(&scalar.text, 0)
+    }
+
+    /// The same for a part of the text as the file has it, which begins at the byte `start`.
+    pub fn text_of(&self, part: &str, start: usize) -> Option<String> {
+        match interpolate::resolve(part, self.context.environment) {
             Ok(text) => Some(text),
             Err(wrong) => {
-                let span = self.part(wrong.start, wrong.length);
+                let span = self.part(start + wrong.start, wrong.length);
                 let found = Diagnostic::error(Code::MissingVariable, span, wrong.message);
                 self.context.reject(found.hint(wrong.hint))
             }

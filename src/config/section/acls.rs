@@ -1,14 +1,14 @@
-//! `acls`: named tests of a request.
+//! `acls`: named tests of a connection, a request or an answer.
 
-use http::Method;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+mod counter;
+pub(super) mod patterns;
 
-use super::{Known, headers, tables};
+use super::{Known, headers, network};
 use crate::config::checked::{Acl, How, Test, Text};
 use crate::config::diagnostic::{Code, Diagnostic, Span};
 use crate::config::reader::{Keys, Map};
-use crate::config::suggest;
 use crate::config::value::Value;
+use patterns::text;
 
 pub(super) const KEYS: &[&Keys] = &[&ACL];
 
@@ -28,11 +28,17 @@ const ACL: Keys = Keys {
         "plan",
         "tls",
         "always",
+        "client_cn",
+        "client_dn",
+        "status",
         "table",
         "counter",
         "above",
         "present",
         "value",
+        "value_beg",
+        "value_end",
+        "value_reg",
         "ignore_case",
     ],
     not_yet: &["model", "task"],
@@ -41,8 +47,23 @@ const ACL: Keys = Keys {
 
 /// The keys that say what is tested; an ACL has exactly one.
 const FETCHES: &[&str] = &[
-    "path", "path_beg", "path_end", "path_reg", "method", "host", "header", "query", "src", "api_key",
-    "plan", "tls", "always", "table",
+    "path",
+    "path_beg",
+    "path_end",
+    "path_reg",
+    "method",
+    "host",
+    "header",
+    "query",
+    "src",
+    "api_key",
+    "plan",
+    "tls",
+    "always",
+    "client_cn",
+    "client_dn",
+    "status",
+    "table",
 ];
 
 /// Further keys, with the fetches that they belong to.
@@ -51,6 +72,9 @@ const FURTHER: &[(&str, &[&str])] = &[
     ("above", &["table"]),
     ("present", &["header", "query"]),
     ("value", &["header", "query"]),
+    ("value_beg", &["header", "query"]),
+    ("value_end", &["header", "query"]),
+    ("value_reg", &["header", "query"]),
     ("ignore_case", &["path", "path_beg", "path_end", "path_reg", "header", "query"]),
 ];
 
@@ -92,165 +116,71 @@ fn test(map: &Map<'_>, fetch: &'static str, known: &Known<'_>) -> Option<Test> {
     let ignore_case = map.or("ignore_case", false, |v| v.boolean());
     let value = map.required(fetch, Some)?;
     match fetch {
-        "path" => text(value, How::Equals, ignore_case).and_then(|t| rooted(value, t)).map(Test::Path),
+        "path" => {
+            text(value, How::Equals, ignore_case).and_then(|t| patterns::rooted(value, t)).map(Test::Path)
+        }
         "path_beg" => {
-            text(value, How::BeginsWith, ignore_case).and_then(|t| rooted(value, t)).map(Test::Path)
+            text(value, How::BeginsWith, ignore_case).and_then(|t| patterns::rooted(value, t)).map(Test::Path)
         }
         "path_end" => text(value, How::EndsWith, ignore_case).map(Test::Path),
         "path_reg" => text(value, How::Matches, ignore_case).map(Test::Path),
-        "method" => Value::each(value.one_or_more()?, method).map(Test::Method),
-        "host" => Value::each(value.one_or_more()?, host).map(Test::Host),
+        "method" => Value::each(value.one_or_more()?, patterns::method).map(Test::Method),
+        "host" => Value::each(value.one_or_more()?, patterns::host).map(Test::Host),
         "header" => {
             let name = headers::name(value.context, &value.nonempty()?, value.span());
-            let values = of_present_or_value(map, ignore_case);
+            let values = present_or_value(map, ignore_case);
             Some(Test::Header { name: name?, values: values? })
         }
         "query" => {
             let name = value.nonempty();
-            let values = of_present_or_value(map, ignore_case);
+            let values = present_or_value(map, ignore_case);
             Some(Test::Query { name: name?, values: values? })
         }
-        "src" => Value::each(value.one_or_more()?, network).map(Test::Src),
+        "src" => Value::each(value.one_or_more()?, network::read).map(Test::Src),
         "api_key" => Value::each(value.one_or_more()?, |v| known.clients.resolve(v)).map(Test::ApiKey),
         "plan" => Value::each(value.one_or_more()?, |v| known.plans.resolve(v)).map(Test::Plan),
         "tls" => value.must_be_true("write `tls: true`, and `not` in the condition").map(|()| Test::Tls),
         "always" => {
             value.must_be_true("write `always: true`, and `not` in the condition").map(|()| Test::Always)
         }
-        _ => above(map, value, known),
+        "client_cn" => Value::each(value.one_or_more()?, |v| v.nonempty()).map(Test::ClientCn),
+        "client_dn" => Value::each(value.one_or_more()?, patterns::distinguished_name).map(Test::ClientDn),
+        "status" => Value::each(value.one_or_more()?, patterns::statuses).map(Test::Status),
+        _ => counter::above(map, value, known),
     }
 }
 
-fn text(value: Value<'_>, how: How, ignore_case: bool) -> Option<Text> {
-    let values = Value::each(value.one_or_more()?, |v| {
-        let text = v.nonempty()?;
-        match how {
-            How::Matches => regex(v, text, ignore_case),
-            _ if ignore_case => Some(text.to_lowercase()),
-            _ => Some(text),
-        }
-    })?;
-    Some(Text { how, values, ignore_case })
-}
+/// The keys that say what a value may be.
+const VALUES: &[(&str, How)] = &[
+    ("value", How::Equals),
+    ("value_beg", How::BeginsWith),
+    ("value_end", How::EndsWith),
+    ("value_reg", How::Matches),
+];
 
-/// Compiled once here, for the error at its place; again where it is used.
-fn regex(value: Value<'_>, source: String, ignore_case: bool) -> Option<String> {
-    match regex::RegexBuilder::new(&source).case_insensitive(ignore_case).build() {
-        Ok(_) => Some(source),
-        Err(e) => {
-            let reason = e.to_string();
-            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            let message = format!("not a regular expression: {reason}");
-            value.reject(Code::BadValue, message, "the syntax is that of https://docs.rs/regex")
-        }
-    }
-}
-
-/// A path that does not begin with `/` is never that of a request.
-fn rooted(value: Value<'_>, text: Text) -> Option<Text> {
-    if text.values.iter().all(|v| v.starts_with('/') || v == "*") {
-        return Some(text);
-    }
-    value.reject(
-        Code::BadValue,
-        "a path begins with `/`",
-        "use `path_end` or `path_reg` for a part of a path",
-    )
-}
-
-fn method(value: Value<'_>) -> Option<Method> {
-    let text = value.nonempty()?;
-    let upper = text.to_ascii_uppercase();
-    let hint = if upper == text || text != value.source() {
-        "like GET or POST".to_owned()
-    } else {
-        format!("methods are upper case: `{upper}`")
-    };
-    match Method::from_bytes(text.as_bytes()) {
-        Ok(method) if upper == text => Some(method),
-        _ => value.reject(Code::BadValue, format!("`{}` is not a method", value.shown()), hint),
-    }
-}
-
-fn host(value: Value<'_>) -> Option<String> {
-    let text = value.nonempty()?.to_lowercase();
-    let port = text.rsplit_once(':').is_some_and(|(_, p)| !p.ends_with(']'));
-    let odd = text.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '*' | '@' | '?'));
-    if port || odd {
-        let message = format!("`{}` is not a host name", value.shown());
-        return value.reject(Code::BadValue, message, "like `api.example.com`: no port, no path, no `*`");
-    }
-    Some(text)
-}
-
-/// `present: true`, or `value` with what it may be.
-fn of_present_or_value(map: &Map<'_>, ignore_case: bool) -> Option<Option<Text>> {
+/// `present: true`, or one of [`VALUES`].
+fn present_or_value(map: &Map<'_>, ignore_case: bool) -> Option<Option<Text>> {
     let present = map.get("present").map(|v| v.must_be_true("leave it out and write `not` in the condition"));
-    match (present, map.get("value")) {
-        (Some(present), None) => present.map(|()| None),
-        (None, Some(value)) => text(value, How::Equals, ignore_case).map(Some),
-        (Some(_), Some(value)) => value.reject(
+    let mut values = VALUES.iter().filter_map(|(key, how)| Some((map.get(key)?, *how)));
+    match (present, values.next(), values.next()) {
+        (_, Some(_), Some((second, _))) => {
+            let message = format!("`{}` beside another test of the value", second.name);
+            let wrong = Diagnostic::error(Code::Conflict, map.key_span(second.name), message);
+            map.context.reject(wrong.hint("make it two ACLs and join them in the rule"))
+        }
+        (Some(present), None, _) => present.map(|()| None),
+        (None, Some((value, how)), None) => text(value, how, ignore_case).map(Some),
+        (Some(_), Some((value, _)), None) => value.reject(
             Code::Conflict,
-            "`present` and `value` in one ACL",
+            format!("`present` and `{}` in one ACL", value.name),
             "a value that matches is present; remove `present`",
         ),
-        (None, None) => {
+        (None, None, _) if !map.is_clean() => None,
+        (None, None, _) => {
             let wrong =
                 Diagnostic::error(Code::MissingKey, map.span, format!("{} asks for nothing", map.what));
-            map.context.reject(wrong.hint("add `present: true`, or `value: ...`"))
+            map.context
+                .reject(wrong.hint("add `present: true`, or one of value, value_beg, value_end, value_reg"))
         }
     }
-}
-
-/// An address or a network; bits beyond the prefix are cut off with a warning.
-pub(super) fn network(value: Value<'_>) -> Option<IpNet> {
-    let text = value.nonempty()?;
-    if let Ok(address) = text.parse::<std::net::IpAddr>() {
-        return Some(IpNet::from(address));
-    }
-    let Ok(net) = text.parse::<IpNet>() else {
-        let message = format!("`{}` is not an IP address or network", value.shown());
-        return value.reject(
-            Code::BadValue,
-            message,
-            "like `10.0.0.0/8`, `192.0.2.1` or `\"2001:db8::/32\"`",
-        );
-    };
-    let whole = match net {
-        IpNet::V4(n) => IpNet::V4(Ipv4Net::trunc(&n)),
-        IpNet::V6(n) => IpNet::V6(Ipv6Net::trunc(&n)),
-    };
-    if whole != net {
-        let message = format!("`{}` is an address within its network", value.shown());
-        let warning = Diagnostic::warning(Code::BadValue, value.span(), message);
-        value.context.report(warning.hint(format!("the whole network is `{whole}`, and is what counts")));
-    }
-    Some(whole)
-}
-
-fn above(map: &Map<'_>, value: Value<'_>, known: &Known<'_>) -> Option<Test> {
-    let above = map.required("above", |v| v.count(0..=u64::MAX / 2));
-    let counter = map.required("counter", Some);
-    // Asking is not tracking: only a `track` rule makes a table used.
-    let table = known.tables.index(value)?;
-    let counter = counter?;
-    let text = counter.nonempty()?;
-    let Some(Some(found)) = known.table_list.get(table) else { return None };
-    let wanted = text.split('(').next().unwrap_or_default();
-    let index = found.counters.iter().position(|c| tables::name(*c) == wanted);
-    let Some(index) = index else {
-        let message = format!("table `{}` has no counter `{}`", found.name, counter.shown());
-        let names: Vec<&str> = found.counters.iter().map(|c| tables::name(*c)).collect();
-        let wrong = Diagnostic::error(Code::UnknownName, counter.span(), message);
-        return map.context.reject(wrong.maybe_hint(suggest::among(&counter.shown(), &names)));
-    };
-    if text != wanted {
-        let message = "a condition names the counter without its period";
-        return counter.reject(
-            Code::BadValue,
-            message,
-            format!("write `{wanted}`; the table says the period"),
-        );
-    }
-    Some(Test::Above { table, counter: index, above: above? })
 }

@@ -7,7 +7,7 @@ use crate::base::secret::Secret;
 use crate::config::checked::{Admin, Global};
 use crate::config::diagnostic::Code;
 use crate::config::reader::{Keys, Map};
-use crate::config::value::Value;
+use crate::config::value::{LONGEST_SOCKET, Value};
 
 pub(super) const KEYS: &[&Keys] = &[&ADMIN];
 
@@ -17,9 +17,6 @@ const ADMIN: Keys = Keys {
     not_yet: &["allow_changes_from"],
     elsewhere: &[],
 };
-
-/// The kernel's `sun_path` less its final NUL.
-const LONGEST_SOCKET: usize = 107;
 
 pub(super) fn read(root: &Map<'_>, global: &Global) -> Admin {
     let mut admin = Admin {

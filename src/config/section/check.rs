@@ -45,7 +45,7 @@ pub(super) fn read(value: Value<'_>, backend: &str) -> Option<Check> {
         map.required("http", |v| Map::open(v, &HTTP, format!("the HTTP check of backend `{backend}`")))?;
     let method = http.or("method", Method::GET, method);
     let path = http.or("path", "/".to_owned(), path);
-    let headers = http.or("headers", Vec::new(), headers::pairs);
+    let headers = http.or("headers", Vec::new(), |v| headers::pairs(v, headers::value));
     let expect = http.get("expect").and_then(|v| Map::open(v, &EXPECT, "`expect`"));
     let expect = match expect {
         Some(map) => map.required("status", statuses)?,

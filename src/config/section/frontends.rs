@@ -1,13 +1,13 @@
 //! `frontends`: where clients connect, and what happens to a request before it has a backend.
 
 use super::timeouts::{self, Defaults};
-use super::{Known, acls, bind, global, redirect, rules};
-use crate::config::checked::{Acl, Action, ForwardedFor, Frontend, Global, Rule, Test};
+use super::{Known, bind, error_bodies, flow, forwarded_for, global, redirect, rules};
+use crate::config::checked::{Acl, ForwardedFor, Frontend, Global};
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::reader::{Keys, Map};
 use crate::config::value::Value;
 
-pub(super) const KEYS: &[&Keys] = &[&FRONTEND, &FORWARDED_FOR, &redirect::REDIRECT];
+pub(super) const KEYS: &[&Keys] = &[&FRONTEND, &forwarded_for::FORWARDED_FOR, &redirect::REDIRECT];
 
 const FRONTEND: Keys = Keys {
     path: "frontends.NAME",
@@ -16,22 +16,24 @@ const FRONTEND: Keys = Keys {
         "max_connections",
         "forwarded_for",
         "monitor",
+        "error_bodies",
+        "connection_rules",
         "rules",
+        "response_rules",
         "default_backend",
         "timeouts",
         "max_request_body",
     ],
-    not_yet: &["error_bodies", "response_rules"],
+    not_yet: &[],
     elsewhere: &[
         ("tls", "it stands in the bind: `bind: [{address: ..., tls: {...}}]`"),
         ("servers", "servers stand in a backend"),
+        ("errorfile", "the key is `error_bodies`: `{503: errors/503.json}`"),
+        ("http_response", "the key is `response_rules`"),
         ("backend", "the key is `default_backend`"),
         ("listen", "the key is `bind`: `bind: [{address: 0.0.0.0:8080}]`"),
     ],
 };
-
-const FORWARDED_FOR: Keys =
-    Keys { path: "frontends.NAME.forwarded_for", known: &["except", "trust"], not_yet: &[], elsewhere: &[] };
 
 /// What a frontend refers to and falls back on.
 pub(super) struct Around<'a> {
@@ -45,7 +47,7 @@ pub(super) fn read(
     name: &str,
     value: Value<'_>,
     around: &Around<'_>,
-    places: &mut bind::Places,
+    places: &mut bind::Places<'_>,
 ) -> Option<Frontend> {
     let map = Map::open(value, &FRONTEND, format!("frontend `{name}`"))?;
     let binds = map.required("bind", |v| {
@@ -58,16 +60,21 @@ pub(super) fn read(
         Value::each(items, |v| bind::read(v, name, places))
     });
     let max_connections = map.or("max_connections", around.global.max_connections, global::max_connections);
-    let forwarded_for = map.or("forwarded_for", Some(ForwardedFor::default()), forwarded_for);
+    let forwarded_for = map.or("forwarded_for", Some(ForwardedFor::default()), forwarded_for::read);
     let monitor = map.maybe("monitor", monitor);
-    let rules = map
-        .or("rules", Some(Vec::new()), |v| Some(Value::each(v.items()?, |v| rules::read(v, around.known))));
+    let error_bodies = map.get("error_bodies").map_or(Some(Vec::new()), error_bodies::read);
+    let connection_rules = list(&map, "connection_rules", |v| rules::connection(v, around));
+    let rules = list(&map, "rules", |v| rules::request(v, around));
+    let response_rules = list(&map, "response_rules", |v| rules::response(v, around));
     let default_backend = map.get("default_backend").map(|v| around.known.backends.resolve(v));
     let timeouts = timeouts::of_frontend(&map, &around.defaults.timeouts);
     let max_request_body = map.or("max_request_body", around.defaults.max_request_body, timeouts::size);
-    if let Some(rules) = &rules {
-        check_flow(&map, rules);
-        check_tracking(&map, rules, around.acls);
+    if let (Some(connection), Some(request), Some(response)) = (&connection_rules, &rules, &response_rules) {
+        let setting = flow::Setting { frontend: &map, acls: around.acls, binds: binds.as_deref() };
+        flow::check(&setting, &flow::Rules { connection, request, response });
+    }
+    if let (Some(value), Some(bodies), Some(rules)) = (map.get("error_bodies"), &error_bodies, &rules) {
+        error_bodies::warn_unused(value, bodies, rules);
     }
     Some(Frontend {
         name: name.to_owned(),
@@ -75,30 +82,19 @@ pub(super) fn read(
         max_connections,
         forwarded_for,
         monitor,
-        error_bodies: Vec::new(),
-        connection_rules: Vec::new(),
+        error_bodies: error_bodies?.into_iter().map(|(body, _)| body).collect(),
+        connection_rules: connection_rules?,
         rules: rules?,
-        response_rules: Vec::new(),
+        response_rules: response_rules?,
         default_backend: default_backend.map_or(Some(None), |b| b.map(Some))?,
         timeouts,
         max_request_body,
     })
 }
 
-/// A mapping, or a switch: `true` is the default, `false` or `off` none.
-fn forwarded_for(value: Value<'_>) -> Option<Option<ForwardedFor>> {
-    use crate::config::tree::Kind;
-    if matches!(value.node.kind, Kind::Scalar(_)) && !value.node.is_empty() {
-        let words = [("true", true), ("false", false), ("off", false)];
-        return value.word(&words, &[]).map(|on| on.then(ForwardedFor::default));
-    }
-    let map = Map::open(value, &FORWARDED_FOR, "`forwarded_for`")?;
-    let except = map.or("except", Vec::new(), |v| Value::each(v.items()?, acls::network));
-    map.maybe("trust", |v| match v.items()?.is_empty() {
-        true => None,
-        false => v.not_yet::<()>("`trust` with addresses"),
-    });
-    Some(Some(ForwardedFor { except, trust: Vec::new() }))
+/// A list of rules; none where the key is left out.
+fn list<T>(map: &Map<'_>, key: &'static str, read: impl FnMut(Value<'_>) -> Option<T>) -> Option<Vec<T>> {
+    map.get(key).map_or(Some(Vec::new()), |v| Value::each(v.items()?, read))
 }
 
 fn monitor(value: Value<'_>) -> Option<String> {
@@ -108,64 +104,4 @@ fn monitor(value: Value<'_>) -> Option<String> {
     }
     let message = format!("`{}` is not a path", value.shown());
     value.reject(Code::BadValue, message, "it begins with `/` and has no query, like `/health`")
-}
-
-/// Rules that are never reached, and requests that no rule routes.
-fn check_flow(frontend: &Map<'_>, rules: &[Rule]) {
-    let end = rules.iter().position(|r| r.condition.is_none() && r.action.ends());
-    if let Some(end) = end {
-        if let (Some(rule), Some(last)) = (rules.get(end + 1), rules.get(end)) {
-            let message =
-                format!("no request comes here: the rule in line {} ends every one before", last.line);
-            let warning =
-                Diagnostic::warning(Code::Unreachable, rule_span(frontend, end + 1, rule.line), message);
-            frontend.context.report(warning.hint("give that rule an `if`, or move this one up"));
-        }
-        return;
-    }
-    if frontend.has("default_backend") {
-        return;
-    }
-    let routes = rules.iter().any(|r| r.action.ends());
-    let (span, code) = (frontend.span, Code::MissingKey);
-    let found = if routes {
-        let message = format!("what no rule of {} ends gets 503: it has no `default_backend`", frontend.what);
-        Diagnostic::warning(code, span, message)
-    } else {
-        Diagnostic::error(code, span, format!("{} sends requests nowhere: every one gets 503", frontend.what))
-    };
-    let hint = "add `default_backend`, or a last rule without `if`: use_backend, redirect, return or deny";
-    frontend.context.report(found.hint(hint));
-}
-
-/// A counter is known only for what is tracked, and rules run in order.
-fn check_tracking(frontend: &Map<'_>, rules: &[Rule], acls: &[Option<Acl>]) {
-    let mut tracked: Vec<usize> = Vec::new();
-    for (index, rule) in rules.iter().enumerate() {
-        let mut early = None;
-        if let Some(condition) = &rule.condition {
-            condition.visit(&mut |i| {
-                if let Some(Some(Acl { name, test: Test::Above { table, .. } })) = acls.get(i)
-                    && !tracked.contains(table)
-                {
-                    early = Some(name.clone());
-                }
-            });
-        }
-        if let Some(acl) = early {
-            let message = format!("acl `{acl}` is never true here: no rule before this one tracks its table");
-            let warning =
-                Diagnostic::warning(Code::Unreachable, rule_span(frontend, index, rule.line), message);
-            frontend.context.report(warning.hint("put a rule `{track: ...}` before it"));
-        }
-        if let Action::Track(table) = rule.action {
-            tracked.push(table);
-        }
-    }
-}
-
-/// The place of one rule.
-fn rule_span(frontend: &Map<'_>, index: usize, line: usize) -> crate::config::diagnostic::Span {
-    let items = frontend.get("rules").and_then(|v| v.items()).unwrap_or_default();
-    items.get(index).filter(|v| v.span().line == line).map_or(frontend.span, |v| v.span())
 }

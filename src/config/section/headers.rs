@@ -41,26 +41,32 @@ pub(super) fn changeable(context: &Context<'_>, text: &str, span: Span) -> Optio
 pub(super) fn value(value: Value<'_>) -> Option<HeaderValue> {
     let text = value.text()?;
     let trimmed = text.trim_matches([' ', '\t']) == text;
-    match HeaderValue::from_str(&text) {
-        Ok(mut header) if trimmed => {
-            header.set_sensitive(true);
-            Some(header)
-        }
-        _ => {
-            let hint = "visible ASCII characters on one line, no space at either end";
-            value.reject(Code::BadValue, format!("`{}` has a value that no header carries", value.name), hint)
-        }
-    }
+    part(&text).filter(|_| trimmed).or_else(|| no_value(value))
 }
 
-/// A mapping of names to values.
-pub(super) fn pairs(value_of: Value<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
-    let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
+/// The same for a part of a value, which may begin and end with a space.
+pub(super) fn part(text: &str) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_str(text).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+pub(super) fn no_value<T>(value: Value<'_>) -> Option<T> {
+    let hint = "visible ASCII characters on one line, no space at either end";
+    value.reject(Code::BadValue, format!("`{}` has a value that no header carries", value.name), hint)
+}
+
+/// A mapping of names to what `read` makes of their values.
+pub(super) fn pairs<T>(
+    value_of: Value<'_>,
+    read: impl Fn(Value<'_>) -> Option<T>,
+) -> Option<Vec<(HeaderName, T)>> {
+    let mut headers: Vec<(HeaderName, T)> = Vec::new();
     let mut good = true;
     for (key, item) in value_of.pairs()? {
-        match (changeable(item.context, &key.text, key.span), value(item)) {
+        match (changeable(item.context, &key.text, key.span), read(item)) {
             (Some(name), Some(_)) if headers.iter().any(|(n, _)| *n == name) => {
-                let message = format!("header `{name}` is set twice");
+                let message = format!("header `{name}` is named twice");
                 good = item
                     .reject::<()>(Code::Conflict, message, "names differ by more than upper and lower case")
                     .is_some();

@@ -1,64 +1,78 @@
-//! `frontends.NAME.rules`: one action each, with the condition under which it happens.
+//! The three lists of rules of a frontend: of its connections, its requests and its answers. What they share is here:
+//! one action each, and the condition under which it happens.
 
-use std::time::Duration;
+mod actions;
+mod answer;
+mod connection;
+mod counters;
+mod request;
+mod response;
+mod rewrite;
 
-use http::HeaderValue;
-
-use super::{Known, headers, redirect};
-use crate::config::checked::{Action, HeaderPart, HeaderText, Return, Rule};
+use super::frontends::Around;
+use crate::config::checked::Test;
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::expression::{self, Expression, Wrong};
 use crate::config::reader::{Keys, Map};
 use crate::config::value::Value;
 
-pub(super) const KEYS: &[&Keys] = &[&RULE, &DENY, &RETURN];
+pub(super) use connection::read as connection;
+pub(super) use request::read as request;
+pub(super) use response::read as response;
 
-const RULE: Keys = Keys {
-    path: "frontends.NAME.rules",
-    known: &[
-        "deny",
-        "delay",
-        "redirect",
-        "set_header",
-        "remove_header",
-        "track",
-        "use_backend",
-        "return",
-        "if",
-    ],
-    not_yet: &["tarpit", "silent_drop", "add_header", "rewrite_path", "raise"],
-    elsewhere: &[
-        ("unless", "write `if: not (...)`"),
-        ("status", "it stands in the action: `{deny: {status: 429}}`"),
-    ],
-};
+pub(super) const KEYS: &[&Keys] = &[
+    &connection::RULE,
+    &request::RULE,
+    &request::DENY,
+    &request::TARPIT,
+    &rewrite::REWRITE,
+    &answer::RETURN,
+    &response::RULE,
+    &counters::RAISE,
+    &counters::SET_GPT0,
+    &counters::CONNECTION_RAISE,
+    &counters::CONNECTION_SET_GPT0,
+];
 
-const ACTIONS: &[&str] =
-    &["deny", "delay", "redirect", "set_header", "remove_header", "track", "use_backend", "return"];
+/// How far things have come when a rule is looked at, and so what it can ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Connection,
+    Request,
+    Response,
+}
 
-const DENY: Keys =
-    Keys { path: "frontends.NAME.rules.deny", known: &["status"], not_yet: &[], elsewhere: &[] };
+/// A rule, whatever its actions are.
+struct Ruled<A> {
+    action: A,
+    condition: Option<Expression>,
+    line: usize,
+}
 
-const RETURN: Keys = Keys {
-    path: "frontends.NAME.rules.return",
-    known: &["status", "content_type", "body"],
-    not_yet: &[],
-    elsewhere: &[],
-};
-
-/// Longer delays only hold connections.
-const LONGEST_DELAY: Duration = Duration::from_secs(60);
-
-pub(super) fn read(value: Value<'_>, known: &Known<'_>) -> Option<Rule> {
-    let map = Map::open(value, &RULE, "a rule")?;
-    let condition = map.get("if").map(|v| condition(v, known));
-    let present: Vec<&'static str> = ACTIONS.iter().copied().filter(|a| map.has(a)).collect();
+/// Reads one rule; `action` reads the value of the key that is its action.
+fn rule<A>(
+    value: Value<'_>,
+    keys: &'static Keys,
+    around: &Around<'_>,
+    stage: Stage,
+    action: impl FnOnce(&'static str, Value<'_>) -> Option<A>,
+) -> Option<Ruled<A>> {
+    let what = match stage {
+        Stage::Connection => "a connection rule",
+        Stage::Request => "a rule",
+        Stage::Response => "a response rule",
+    };
+    let map = Map::open(value, keys, what)?;
+    let condition = map.get("if").map(|v| condition(v, around, stage));
+    let actions = || keys.known.iter().copied().filter(|k| *k != "if");
+    let present: Vec<&'static str> = actions().filter(|a| map.has(a)).collect();
     let action = match present.as_slice() {
-        [one] => map.required(one, |v| action(one, v, known)),
+        [one] => map.required(one, |v| action(one, v)),
         [] if !map.is_clean() => None,
         [] => {
             let wrong = Diagnostic::error(Code::MissingKey, map.span, "this rule does nothing");
-            map.context.reject(wrong.hint(format!("give it one of {}", ACTIONS.join(" "))))
+            let all: Vec<&str> = actions().collect();
+            map.context.reject(wrong.hint(format!("give it one of {}", all.join(" "))))
         }
         [_, second, ..] => {
             let wrong = Diagnostic::error(Code::Conflict, map.key_span(second), "two actions in one rule");
@@ -66,10 +80,11 @@ pub(super) fn read(value: Value<'_>, known: &Known<'_>) -> Option<Rule> {
         }
     };
     let condition = condition.map_or(Some(None), |c| c.map(Some));
-    Some(Rule { action: action?, condition: condition?, line: value.span().line })
+    Some(Ruled { action: action?, condition: condition?, line: value.span().line })
 }
 
-fn condition(value: Value<'_>, known: &Known<'_>) -> Option<Expression> {
+fn condition(value: Value<'_>, around: &Around<'_>, stage: Stage) -> Option<Expression> {
+    let known = around.known;
     let text = value.nonempty()?;
     if text != value.source() {
         return value.reject(
@@ -82,7 +97,7 @@ fn condition(value: Value<'_>, known: &Known<'_>) -> Option<Expression> {
         return value.context.reject(known.acls.unknown(&value.shown(), value.span()));
     }
     match expression::parse(&text, &|name| known.acls.find(name)) {
-        Ok(expression) => Some(expression),
+        Ok(expression) => asks_what_is_there(value, &text, around, stage).then_some(expression),
         Err(mistakes) => {
             for m in mistakes {
                 let span = value.part(m.start, m.length);
@@ -98,62 +113,44 @@ fn condition(value: Value<'_>, known: &Known<'_>) -> Option<Expression> {
     }
 }
 
-fn action(name: &str, value: Value<'_>, known: &Known<'_>) -> Option<Action> {
-    match name {
-        "deny" => {
-            let map = Map::open(value, &DENY, "`deny`")?;
-            Some(Action::Deny { status: map.or("status", 403, |v| v.count_u16(400..=599)) })
-        }
-        "delay" => value.duration(Duration::from_millis(1)..=LONGEST_DELAY).map(Action::Delay),
-        "redirect" => redirect::read(value).map(Action::Redirect),
-        "set_header" => match headers::pairs(value)? {
-            none if none.is_empty() => value.reject(
-                Code::BadValue,
-                "`set_header` sets nothing",
-                "like `{set_header: {x-name: value}}`",
+/// Reports the ACLs that ask for something that comes later.
+fn asks_what_is_there(value: Value<'_>, text: &str, around: &Around<'_>, stage: Stage) -> bool {
+    let mut good = true;
+    for (start, name) in expression::words(text) {
+        let acl = around.known.acls.find(name).and_then(|i| around.acls.get(i)?.as_ref());
+        let Some(lacking) = acl.and_then(|acl| lacks(&acl.test, stage)) else { continue };
+        let (whose, hint) = match stage {
+            Stage::Connection => (
+                "a connection",
+                "connection rules ask `src`, `tls`, `always` and counters; move this rule to `rules`",
             ),
-            headers => Some(Action::SetHeader(
-                headers.into_iter().map(|(n, v)| (n, HeaderText(vec![HeaderPart::Text(v)]))).collect(),
-            )),
-        },
-        "remove_header" => {
-            let names = Value::each(value.one_or_more()?, |v| {
-                headers::changeable(v.context, &v.nonempty()?, v.span())
-            })?;
-            Some(Action::RemoveHeader(names))
-        }
-        "track" => known.tables.resolve(value).map(Action::Track),
-        "use_backend" => known.backends.resolve(value).map(Action::UseBackend),
-        _ => answer(value).map(Action::Return),
+            _ => ("a request", "move this rule to `response_rules`"),
+        };
+        let message = format!("acl `{name}` asks for {lacking}, which {whose} does not have yet");
+        let wrong = Diagnostic::error(Code::Conflict, value.part(start, name.len()), message);
+        value.context.report(wrong.hint(hint));
+        good = false;
     }
+    good
 }
 
-fn answer(value: Value<'_>) -> Option<Return> {
-    let map = Map::open(value, &RETURN, "`return`")?;
-    let status = map.or("status", 200, |v| v.count_u16(200..=599));
-    let content_type =
-        map.or("content_type", HeaderValue::from_static("text/plain; charset=utf-8"), content_type);
-    let body = map.or("body", String::new(), |v| v.text());
-    if matches!(status, 204 | 304) && !body.is_empty() {
-        let wrong = Diagnostic::error(
-            Code::Conflict,
-            map.key_span("body"),
-            format!("an answer {status} has no body"),
-        );
-        return map.context.reject(wrong.hint("remove `body`, or answer with another status"));
-    }
-    Some(Return { status, content_type, body })
-}
-
-fn content_type(value: Value<'_>) -> Option<HeaderValue> {
-    let text = value.nonempty()?;
-    let kind = text.split(';').next().unwrap_or_default().trim();
-    let known = kind.split_once('/').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty() && !b.contains('/'));
-    match HeaderValue::from_str(&text) {
-        Ok(header) if known => Some(header),
-        _ => {
-            let message = format!("`{}` is not a content type", value.shown());
-            value.reject(Code::BadValue, message, "like `text/plain` or `application/json`")
-        }
+/// What a test asks for that is not there yet.
+fn lacks(test: &Test, stage: Stage) -> Option<&'static str> {
+    let lacking = match test {
+        Test::Always | Test::Src(_) | Test::Tls | Test::Above { .. } => return None,
+        Test::Status(_) => "the status of the answer",
+        Test::Path(_) => "the path",
+        Test::Method(_) => "the method",
+        Test::Host(_) => "the host",
+        Test::Header { .. } => "a header",
+        Test::Query { .. } => "the query",
+        Test::ApiKey(_) => "the client's key",
+        Test::Plan(_) => "the client's plan",
+        Test::ClientCn(_) | Test::ClientDn(_) => "the client's certificate",
+    };
+    match stage {
+        Stage::Connection => Some(lacking),
+        Stage::Request => matches!(test, Test::Status(_)).then_some(lacking),
+        Stage::Response => None,
     }
 }

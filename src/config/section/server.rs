@@ -12,11 +12,12 @@ pub(super) const KEYS: &[&Keys] = &[&SERVER, &TLS];
 
 const SERVER: Keys = Keys {
     path: "backends.NAME.servers.NAME",
-    known: &["url", "api_key", "tier", "weight", "max_concurrent", "tls"],
+    known: &["url", "api_key", "tier", "weight", "max_concurrent", "send_proxy", "tls"],
     not_yet: &["slow_start", "models"],
     elsewhere: &[
         ("backup", "use `tier: 2`: it takes over when tier 1 has no usable server"),
         ("address", "the key is `url`: `http://127.0.0.1:9001/v1`"),
+        ("send_proxy_v2", "the key is `send_proxy`; it speaks version 2"),
         ("check", "it stands in the backend and holds for all of its servers"),
     ],
 };
@@ -35,6 +36,7 @@ pub(super) fn read(name: &str, value: Value<'_>) -> Option<Server> {
     let tier = map.or("tier", 1, |v| v.count_u32(1..=100));
     let weight = map.or("weight", 100, |v| v.count_u32(0..=256));
     let max_concurrent = map.maybe("max_concurrent", |v| v.count_u32(1..=1_000_000));
+    let send_proxy = map.or("send_proxy", false, |v| v.boolean());
     let mut tls = ServerTls { ca: None, verify: true, sni: None };
     if let Some(own) = map.get("tls").and_then(|v| Map::open(v, &TLS, format!("the tls of server `{name}`")))
     {
@@ -52,16 +54,7 @@ pub(super) fn read(name: &str, value: Value<'_>) -> Option<Server> {
         }
     }
     let api_key = api_key.map_or(Some(None), |k| k.map(Some))?;
-    Some(Server {
-        name: name.to_owned(),
-        url: url?,
-        api_key,
-        tier,
-        weight,
-        max_concurrent,
-        send_proxy: false,
-        tls,
-    })
+    Some(Server { name: name.to_owned(), url: url?, api_key, tier, weight, max_concurrent, send_proxy, tls })
 }
 
 fn api_key(value: Value<'_>) -> Option<Secret> {
