@@ -34,6 +34,8 @@ pub enum HeadFault {
     InvalidStatus,
     #[error("the request target is malformed")]
     InvalidTarget,
+    #[error("the scheme is neither http nor https")]
+    InvalidScheme,
     #[error("the request target is too long")]
     TargetTooLong,
     #[error("the head is too large")]
@@ -78,7 +80,7 @@ pub enum HeadFault {
     ForbiddenBody,
     #[error("HTTP/2 has no header fields about the connection")]
     ConnectionField,
-    #[error("TE says something other than trailers")]
+    #[error("TE says something other than trailers, or says it twice")]
     InvalidTe,
 }
 
@@ -111,6 +113,7 @@ impl HeadFault {
             HeadFault::InvalidVersion => "invalid_version",
             HeadFault::InvalidStatus => "invalid_status",
             HeadFault::InvalidTarget => "invalid_target",
+            HeadFault::InvalidScheme => "invalid_scheme",
             HeadFault::TargetTooLong => "target_too_long",
             HeadFault::HeadTooLarge => "head_too_large",
             HeadFault::TooManyFields => "too_many_fields",

@@ -1,10 +1,12 @@
 //! The check of an HTTP/2 request. The framing layer has refused wrong pseudo fields, upper case and control bytes in
-//! names and values; what is left is what HTTP/1 servers behind us could be misled with.
+//! names and values, and bodies that differ from their Content-Length (also none at all); what is left is what HTTP/1
+//! servers behind us could be misled with.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, request};
 
 use super::authority::Authority;
+use super::bytes::is_token;
 use super::framing::{Framing, content_length};
 use super::target;
 use super::{HeadFault, HeadLimits};
@@ -36,6 +38,9 @@ pub fn check_h2_request(request: &request::Parts, limits: &HeadLimits) -> Result
 }
 
 fn check_target(request: &request::Parts, limits: &HeadLimits) -> Result<(), HeadFault> {
+    if !matches!(request.uri.scheme_str(), None | Some("http" | "https")) {
+        return Err(HeadFault::InvalidScheme);
+    }
     let Some(target) = request.uri.path_and_query().map(|p| p.as_str().as_bytes()) else {
         return Err(HeadFault::InvalidTarget);
     };
@@ -55,12 +60,20 @@ fn check_fields(headers: &HeaderMap, limits: &HeadLimits) -> Result<(), HeadFaul
         return Err(HeadFault::TooManyFields);
     }
     let mut size = 0;
+    let mut te = false;
     for (name, value) in headers {
+        // The http crate takes a quote for a part of a name.
+        if !name.as_str().bytes().all(is_token) {
+            return Err(HeadFault::InvalidFieldName);
+        }
         if CONNECTION_FIELDS.contains(name) {
             return Err(HeadFault::ConnectionField);
         }
-        if *name == header::TE && !value.as_bytes().eq_ignore_ascii_case(b"trailers") {
-            return Err(HeadFault::InvalidTe);
+        if *name == header::TE {
+            let repeated = std::mem::replace(&mut te, true);
+            if repeated || !value.as_bytes().eq_ignore_ascii_case(b"trailers") {
+                return Err(HeadFault::InvalidTe);
+            }
         }
         // Other control bytes cannot be in a HeaderValue.
         if matches!(value.as_bytes(), [b' ' | b'\t', ..] | [.., b' ' | b'\t']) {
@@ -100,7 +113,8 @@ mod tests {
     fn check(method: &str, uri: &str, fields: Fields<'_>) -> Result<Framing, HeadFault> {
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in fields {
-            request = request.header(*name, *value);
+            // As the framing layer makes names.
+            request = request.header(HeaderName::from_lowercase(name.as_bytes()).unwrap(), *value);
         }
         check_h2_request(&request.body(()).unwrap().into_parts().0, &HeadLimits::default())
     }
@@ -124,13 +138,18 @@ mod tests {
         let many: Vec<(&str, &str)> = vec![("x", "y"); 101];
         let large = "x".repeat(32 * 1024);
         let large = [("x", large.as_str())];
-        let cases: [(&str, &str, Fields<'_>, HeadFault); 23] = [
+        let cases: [(&str, &str, Fields<'_>, HeadFault); 28] = [
             ("GET", uri, &[("connection", "close")], HeadFault::ConnectionField),
             ("GET", uri, &[("keep-alive", "1")], HeadFault::ConnectionField),
             ("GET", uri, &[("proxy-connection", "x")], HeadFault::ConnectionField),
             ("GET", uri, &[("transfer-encoding", "chunked")], HeadFault::ConnectionField),
             ("GET", uri, &[("upgrade", "websocket")], HeadFault::ConnectionField),
             ("GET", uri, &[("te", "trailers, gzip")], HeadFault::InvalidTe),
+            ("GET", uri, &[("te", "trailers"), ("te", "trailers")], HeadFault::InvalidTe),
+            ("GET", uri, &[("te", "")], HeadFault::InvalidTe),
+            ("GET", uri, &[("x\"y", "z")], HeadFault::InvalidFieldName),
+            ("GET", "ftp://a.example/", &[], HeadFault::InvalidScheme),
+            ("CONNECT", uri, &[], HeadFault::Connect),
             ("GET", uri, &[("x", " a")], HeadFault::SpaceAroundValue),
             ("GET", uri, &[("x", "a\t")], HeadFault::SpaceAroundValue),
             ("GET", uri, &[("host", "b.example")], HeadFault::HostMismatch),

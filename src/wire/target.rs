@@ -7,8 +7,8 @@ use super::bytes::fault_of;
 /// What a valid target names beside a path.
 pub enum Target<'a> {
     Path,
-    /// Absolute form: an authority, and the port that its scheme implies.
-    Absolute(Authority<'a>, u16),
+    /// Absolute form, with this valid authority.
+    Absolute(&'a [u8]),
 }
 
 /// Checks a target of a method other than CONNECT.
@@ -40,12 +40,9 @@ fn absolute(target: &[u8]) -> Result<Target<'_>, HeadFault> {
         let (start, rest) = target.split_at_checked(scheme.len())?;
         start.eq_ignore_ascii_case(scheme).then_some(rest)
     };
-    let (rest, port) = after(b"http://")
-        .map(|rest| (rest, 80))
-        .or_else(|| after(b"https://").map(|rest| (rest, 443)))
-        .ok_or(HeadFault::InvalidTarget)?;
+    let rest = after(b"http://").or_else(|| after(b"https://")).ok_or(HeadFault::InvalidTarget)?;
     let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     check_path(path)?;
-    Authority::parse(authority).map(|a| Target::Absolute(a, port)).ok_or(HeadFault::InvalidHost)
+    Authority::parse(authority).map(|_| Target::Absolute(authority)).ok_or(HeadFault::InvalidHost)
 }

@@ -27,7 +27,7 @@ fn ordinary_heads_pass() {
         "GET / HTTP/1.0\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: a:8443\r\n\r\n",
         "get /a?b=\"{|}^`\\\" HTTP/1.1\r\nhost:\t[::1]:80 \t\r\n\r\n",
-        "GET http://A.example HTTP/1.1\r\nHost: a.example:80\r\n\r\n",
+        "GET http://A.example:80 HTTP/1.1\r\nHost: A.example:80\r\n\r\n",
         "GET HTTPS://a.example?x HTTP/1.1\r\nHost: a.example\r\n\r\n",
         "GET http://a.example/x HTTP/1.0\r\n\r\n",
         "M-SEARCH / HTTP/1.1\r\nHost: a\r\nX-Empty:\r\nX-Tab: a\tb\r\nx_!#$%&'*+.^`|~9: \u{e9}\r\n\r\n",
@@ -159,6 +159,10 @@ fn malformed_request_lines_are_refused() {
         ("GET http://u@a.example/ HTTP/1.1", HeadFault::InvalidHost),
         ("GET http://b.example/ HTTP/1.1", HeadFault::HostMismatch),
         ("GET http://a.example:81/ HTTP/1.1", HeadFault::HostMismatch),
+        ("GET http://a.example:80/ HTTP/1.1", HeadFault::HostMismatch),
+        ("GET http://A.example/ HTTP/1.1", HeadFault::HostMismatch),
+        ("GET http://a.example./ HTTP/1.1", HeadFault::HostMismatch),
+        ("GET https://a.example:443 HTTP/1.1", HeadFault::HostMismatch),
         ("GET https://a.example:80/ HTTP/1.1", HeadFault::HostMismatch),
         ("CONNECT a.example:443 HTTP/1.1", HeadFault::Connect),
     ] {
@@ -301,7 +305,7 @@ proptest! {
 }
 
 #[test]
-fn labels_of_faults_differ() {
+fn every_fault_has_a_label_and_a_sentence_of_its_own() {
     let faults = [
         HeadFault::NotHttp,
         HeadFault::EmptyLines,
@@ -310,10 +314,38 @@ fn labels_of_faults_differ() {
         HeadFault::BareCr,
         HeadFault::Nul,
         HeadFault::ControlByte,
+        HeadFault::InvalidMethod,
+        HeadFault::Connect,
+        HeadFault::NoVersion,
+        HeadFault::InvalidVersion,
+        HeadFault::InvalidStatus,
+        HeadFault::InvalidTarget,
+        HeadFault::InvalidScheme,
+        HeadFault::TargetTooLong,
+        HeadFault::HeadTooLarge,
+        HeadFault::TooManyFields,
         HeadFault::FoldedLine,
         HeadFault::NoColon,
+        HeadFault::EmptyFieldName,
+        HeadFault::SpaceBeforeColon,
+        HeadFault::InvalidFieldName,
+        HeadFault::SpaceAroundValue,
+        HeadFault::MissingHost,
+        HeadFault::RepeatedHost,
+        HeadFault::InvalidHost,
+        HeadFault::HostMismatch,
+        HeadFault::InvalidContentLength,
+        HeadFault::RepeatedContentLength,
+        HeadFault::LengthAndEncoding,
+        HeadFault::InvalidTransferEncoding,
+        HeadFault::RepeatedTransferEncoding,
+        HeadFault::EncodingOnOldVersion,
+        HeadFault::BodyOnOldVersion,
+        HeadFault::ForbiddenBody,
+        HeadFault::ConnectionField,
         HeadFault::InvalidTe,
     ];
-    let labels: HashSet<_> = faults.iter().map(|f| f.reason()).collect();
-    assert_eq!(labels.len(), faults.len());
+    assert_eq!(faults.iter().map(|f| f.reason()).collect::<HashSet<_>>().len(), faults.len());
+    assert_eq!(faults.iter().map(ToString::to_string).collect::<HashSet<_>>().len(), faults.len());
+    assert!(faults.iter().all(|fault| matches!(fault.status(), 400 | 413 | 414 | 431)));
 }
