@@ -16,6 +16,7 @@ mod reader;
 mod section;
 mod suggest;
 mod tree;
+mod validity;
 mod value;
 
 use std::path::Path;
