@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
 from proxies import THREADS, Process, Site
 
 EVENT_PAUSE = 2.0  # seconds between two events of a stream
