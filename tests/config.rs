@@ -16,6 +16,8 @@ struct Fixed;
 
 const LOCALHOST: &str = include_str!("../certs/localhost.pem");
 const EXAMPLE: &str = include_str!("../certs/example.pem");
+const EXPIRED: &str = include_str!("config/certificates/expired.pem");
+const FUTURE: &str = include_str!("config/certificates/future.pem");
 
 /// The parts of a PEM file with this label, one after the other.
 fn pem(file: &str, label: &str) -> Vec<String> {
@@ -53,6 +55,10 @@ impl Environment for Fixed {
         path.starts_with("none").then(|| "the directory `none`: No such file or directory".to_owned())
     }
 
+    fn why_no_socket(&self, path: &Path) -> Option<String> {
+        self.why_no_file(path)
+    }
+
     fn why_no_directory(&self, path: &Path) -> Option<String> {
         path.starts_with("a_file").then(|| "it is a file, not a directory".to_owned())
     }
@@ -61,6 +67,17 @@ impl Environment for Fixed {
         let text = match path.to_str() {
             Some("good.pem" | "certs/localhost.pem") => LOCALHOST.to_owned(),
             Some("certs/example.pem") => EXAMPLE.to_owned(),
+            Some("ca.pem") => certificate(),
+            Some("expired.pem") => EXPIRED.to_owned(),
+            Some("future.pem") => FUTURE.to_owned(),
+            Some("both.pem") => [EXPIRED, FUTURE].concat(),
+            Some("errors/503.json") => "{\"error\": {\"message\": \"busy\"}}\n".to_owned(),
+            Some("errors/502.HTML") => "<title>Busy</title>\n".to_owned(),
+            Some("errors/empty.txt") => String::new(),
+            Some("errors/large.html") => " ".repeat(64_001),
+            Some("errors/haproxy.html") => "HTTP/1.0 400 Bad request\r\n\r\n".to_owned(),
+            Some("errors/bytes.txt") => return Ok(vec![0xff]),
+            Some("errors/broken.json") => "{\"error\": }\n".to_owned(),
             Some("wrong_key.pem") => certificate() + &key(EXAMPLE),
             Some("wrong_order.pem") => {
                 let mut chain = pem(LOCALHOST, "CERTIFICATE");

@@ -19,7 +19,7 @@ pub(super) fn bundle(value: Value<'_>) -> Option<Certificate> {
     match PrivateKeyDer::from_pem_slice(&bytes) {
         Ok(key) => {
             fits(value, &chain, &key)?;
-            validity::warn(value, &chain);
+            validity::warn(value, &chain, "clients refuse it outside of its time");
             Some(Certificate { path, chain, key: Arc::new(key) })
         }
         Err(rustls_pki_types::pem::Error::NoItemsFound) => {
@@ -37,7 +37,7 @@ pub(super) fn bundle(value: Value<'_>) -> Option<Certificate> {
 pub(super) fn authorities(value: Value<'_>) -> Option<Authorities> {
     let (path, bytes) = read(value)?;
     let certificates = certificates(value, &bytes)?;
-    validity::warn(value, &certificates);
+    validity::warn(value, &certificates, "some peers refuse what it vouches for");
     let mut roots = rustls::RootCertStore::empty();
     for (i, certificate) in certificates.iter().enumerate() {
         if let Err(e) = roots.add(certificate.clone()) {

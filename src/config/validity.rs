@@ -34,7 +34,9 @@ fn judge(from: i64, to: i64, now: i64) -> Option<Fault> {
 }
 
 /// Warns of certificates that are not good now, or not for long: of the first one in a file, and how many more there are.
-pub(super) fn warn(value: Value<'_>, certificates: &[CertificateDer<'_>]) {
+///
+/// `consequence` says what comes of a bad one.
+pub(super) fn warn(value: Value<'_>, certificates: &[CertificateDer<'_>], consequence: &str) {
     let Ok(now) = value.context.environment.now().duration_since(UNIX_EPOCH) else { return };
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let mut found = certificates.iter().enumerate().filter_map(|(i, certificate)| {
@@ -43,11 +45,11 @@ pub(super) fn warn(value: Value<'_>, certificates: &[CertificateDer<'_>]) {
         let validity = certificate.validity();
         let fault = judge(validity.not_before.timestamp(), validity.not_after.timestamp(), now)?;
         Some(match fault {
-            Fault::Expired => (i, format!("expired on {}", day(validity.not_after)), EXPIRED),
+            Fault::Expired => (i, format!("expired on {}", day(validity.not_after)), RENEW),
             Fault::NotYet => (i, format!("is not valid before {}", day(validity.not_before)), NOT_YET),
             Fault::Soon(days) => {
                 let left = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
-                (i, format!("expires on {}, in {left}", day(validity.not_after)), EXPIRED)
+                (i, format!("expires on {}, in {left}", day(validity.not_after)), RENEW)
             }
         })
     });
@@ -57,11 +59,13 @@ pub(super) fn warn(value: Value<'_>, certificates: &[CertificateDer<'_>]) {
         more => format!(" (and {more} more of this file)"),
     };
     let message = format!("certificate {} in `{}` {what}{more}", first + 1, value.shown());
-    value.context.report(Diagnostic::warning(Code::Conflict, value.span(), message).hint(hint));
+    value.context.report(
+        Diagnostic::warning(Code::Conflict, value.span(), message).hint(format!("{consequence}: {hint}")),
+    );
 }
 
-const EXPIRED: &str = "nobody accepts it after its end: put a new one into the file, and reload";
-const NOT_YET: &str = "nobody accepts it before: look at the clock of this machine, and at the file";
+const RENEW: &str = "put a new one into the file";
+const NOT_YET: &str = "look at the clock of this machine, and at the file";
 
 /// Like 2026-11-21, in UTC.
 fn day(time: ASN1Time) -> String {

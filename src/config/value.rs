@@ -119,14 +119,16 @@ impl<'a> Value<'a> {
     }
 
     /// The entries of a mapping with free keys that are not names (headers).
-    pub fn pairs(&self) -> Option<Vec<(&'a Key, Value<'a>)>> {
+    ///
+    /// `example` is for a hint.
+    pub fn pairs(&self, example: &str) -> Option<Vec<(&'a Key, Value<'a>)>> {
         match &self.node.kind {
             Kind::Map(entries) => {
                 Some(entries.iter().map(|e| (&e.key, Value::of(self.context, e))).collect())
             }
             _ => {
                 let message = format!("`{}` must be a mapping, not {}", self.name, self.kind());
-                self.reject(Code::WrongType, message, "like `{x-name: value}`")
+                self.reject(Code::WrongType, message, format!("like `{example}`"))
             }
         }
     }
@@ -375,7 +377,7 @@ pub(super) fn check_name(context: &Context<'_>, name: &str, span: Span) -> Optio
 }
 
 /// As short as the file would have it.
-fn count_text(n: u64) -> String {
+pub(super) fn count_text(n: u64) -> String {
     match n {
         _ if n > 0 && n.is_multiple_of(1_000_000_000) => format!("{}g", n / 1_000_000_000),
         _ if n > 0 && n.is_multiple_of(1_000_000) => format!("{}m", n / 1_000_000),

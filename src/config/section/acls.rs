@@ -1,7 +1,8 @@
 //! `acls`: named tests of a connection, a request or an answer.
 
 mod counter;
-pub(super) mod patterns;
+mod patterns;
+pub(super) mod regexes;
 
 use super::{Known, headers, network};
 use crate::config::checked::{Acl, How, Test, Text};
@@ -9,6 +10,7 @@ use crate::config::diagnostic::{Code, Diagnostic, Span};
 use crate::config::reader::{Keys, Map};
 use crate::config::value::Value;
 use patterns::text;
+use regexes::Subject;
 
 pub(super) const KEYS: &[&Keys] = &[&ACL];
 
@@ -116,14 +118,14 @@ fn test(map: &Map<'_>, fetch: &'static str, known: &Known<'_>) -> Option<Test> {
     let ignore_case = map.or("ignore_case", false, |v| v.boolean());
     let value = map.required(fetch, Some)?;
     match fetch {
-        "path" => {
-            text(value, How::Equals, ignore_case).and_then(|t| patterns::rooted(value, t)).map(Test::Path)
-        }
-        "path_beg" => {
-            text(value, How::BeginsWith, ignore_case).and_then(|t| patterns::rooted(value, t)).map(Test::Path)
-        }
-        "path_end" => text(value, How::EndsWith, ignore_case).map(Test::Path),
-        "path_reg" => text(value, How::Matches, ignore_case).map(Test::Path),
+        "path" => text(value, How::Equals, Subject::Path, ignore_case)
+            .and_then(|t| patterns::rooted(value, t))
+            .map(Test::Path),
+        "path_beg" => text(value, How::BeginsWith, Subject::Path, ignore_case)
+            .and_then(|t| patterns::rooted(value, t))
+            .map(Test::Path),
+        "path_end" => text(value, How::EndsWith, Subject::Path, ignore_case).map(Test::Path),
+        "path_reg" => text(value, How::Matches, Subject::Path, ignore_case).map(Test::Path),
         "method" => Value::each(value.one_or_more()?, patterns::method).map(Test::Method),
         "host" => Value::each(value.one_or_more()?, patterns::host).map(Test::Host),
         "header" => {
@@ -169,7 +171,7 @@ fn present_or_value(map: &Map<'_>, ignore_case: bool) -> Option<Option<Text>> {
             map.context.reject(wrong.hint("make it two ACLs and join them in the rule"))
         }
         (Some(present), None, _) => present.map(|()| None),
-        (None, Some((value, how)), None) => text(value, how, ignore_case).map(Some),
+        (None, Some((value, how)), None) => text(value, how, Subject::Value, ignore_case).map(Some),
         (Some(_), Some((value, _)), None) => value.reject(
             Code::Conflict,
             format!("`present` and `{}` in one ACL", value.name),

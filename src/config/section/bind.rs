@@ -24,6 +24,8 @@ const BIND: Keys = Keys {
         ("ciphers", IN_TLS),
         ("alpn", IN_TLS),
         ("min_version", IN_TLS),
+        ("proxy_protocol", "the key is `accept_proxy`"),
+        ("send_proxy", "it stands in a server of a backend; here it is `accept_proxy`"),
         ("port", "it belongs to the address: `0.0.0.0:8080`"),
     ],
 };

@@ -1,8 +1,10 @@
 //! `global.max_body_memory` beside the sizes of single bodies.
 
 use crate::config::checked::{Backend, Frontend, Global};
-use crate::config::diagnostic::{Code, Diagnostic};
+use crate::config::diagnostic::{Code, Diagnostic, Span};
 use crate::config::reader::Map;
+use crate::config::tree::Kind;
+use crate::config::value::count_text;
 
 /// Warns when one body that is allowed could never be held.
 pub(super) fn warn(
@@ -17,11 +19,20 @@ pub(super) fn warn(
     if largest <= global.max_body_memory {
         return;
     }
-    let span = root.get("global").map_or(root.span, |v| v.at);
-    let message = format!(
-        "`max_request_body` allows {largest} bytes, `max_body_memory` only {} for all bodies together",
-        global.max_body_memory
-    );
-    let warning = Diagnostic::warning(Code::Conflict, span, message);
+    let (one, all) = (count_text(largest), count_text(global.max_body_memory));
+    let message =
+        format!("`max_request_body` allows {one}, `max_body_memory` only {all} for all bodies together");
+    let warning = Diagnostic::warning(Code::Conflict, place(root), message);
     root.context.report(warning.hint("larger bodies get 503: raise the one in `global`, or lower the other"));
+}
+
+/// Where the file says how much may be held, or begins.
+fn place(root: &Map<'_>) -> Span {
+    let global = root.get("global").map(|v| v.node);
+    let entries = global.and_then(|node| match &node.kind {
+        Kind::Map(entries) => Some(entries),
+        _ => None,
+    });
+    let entry = entries.and_then(|entries| entries.iter().find(|e| e.key.text == "max_body_memory"));
+    entry.map_or(root.span, |e| e.key.span)
 }

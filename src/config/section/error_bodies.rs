@@ -27,7 +27,7 @@ pub(super) type Placed = (ErrorBody, Span);
 pub(super) fn read(value: Value<'_>) -> Option<Vec<Placed>> {
     let mut bodies: Vec<Placed> = Vec::new();
     let mut good = true;
-    for (key, item) in value.pairs()? {
+    for (key, item) in value.pairs("{503: errors/503.json}")? {
         let status = status(item, &key.text, key.span);
         match status.zip(body(item)) {
             Some((status, _)) if bodies.iter().any(|(b, _)| b.status == status) => {

@@ -2,9 +2,10 @@
 //! every request gets somewhere. A rule that stands for nothing is a mistake in somebody's head.
 
 mod constant;
+mod fetches;
 mod tracking;
 
-use crate::config::checked::{Acl, Bind, ConnectionAction, ConnectionRule, ResponseRule, Rule};
+use crate::config::checked::{Acl, Bind, ConnectionAction, ConnectionRule, ResponseRule, Rule, Table};
 use crate::config::diagnostic::{Code, Diagnostic, Span};
 use crate::config::expression::Expression;
 use crate::config::reader::Map;
@@ -14,6 +15,7 @@ use constant::Constant;
 pub(super) struct Setting<'a> {
     pub frontend: &'a Map<'a>,
     pub acls: &'a [Option<Acl>],
+    pub tables: &'a [Option<Table>],
     /// `None` where one has a mistake: then nothing is said about them.
     pub binds: Option<&'a [Bind]>,
 }
@@ -70,6 +72,7 @@ pub(super) fn check(setting: &Setting<'_>, rules: &Rules<'_>) {
     if !unreachable(setting, &request, "no request comes here") {
         unrouted(setting, rules.request);
     }
+    fetches::check(setting, rules, &request, &response);
     tracking::check(setting, rules, &connection, &request, &response);
 }
 

@@ -70,7 +70,12 @@ pub(super) fn read(
     let timeouts = timeouts::of_frontend(&map, &around.defaults.timeouts);
     let max_request_body = map.or("max_request_body", around.defaults.max_request_body, timeouts::size);
     if let (Some(connection), Some(request), Some(response)) = (&connection_rules, &rules, &response_rules) {
-        let setting = flow::Setting { frontend: &map, acls: around.acls, binds: binds.as_deref() };
+        let setting = flow::Setting {
+            frontend: &map,
+            acls: around.acls,
+            tables: around.known.table_list,
+            binds: binds.as_deref(),
+        };
         flow::check(&setting, &flow::Rules { connection, request, response });
     }
     if let (Some(value), Some(bodies), Some(rules)) = (map.get("error_bodies"), &error_bodies, &rules) {

@@ -25,6 +25,9 @@ const FETCHES: &[(&str, HeaderFetch)] = &[
     ("status", HeaderFetch::Status),
 ];
 
+/// Where a client may put its key.
+const KEYS: &[&str] = &["authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key"];
+
 /// HAProxy's names of the same.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("ssl_c_s_dn(cn)", "client_cn"),
@@ -46,9 +49,7 @@ pub(super) fn read(value: Value<'_>, stage: Stage) -> Option<HeaderText> {
                 let message = "`%[` without its `]`";
                 let wrong =
                     Diagnostic::error(Code::BadValue, value.part(start, source.len() - start), message);
-                return value
-                    .context
-                    .reject(wrong.hint("like `%[src]`; write `%%[` for these two characters"));
+                return value.context.reject(wrong.hint("like `%[src]`; write `%%[` for `%[` itself"));
             }
             Piece::Fetch(start, name) => {
                 parts = flushed(value, parts, &mut text);
@@ -140,6 +141,11 @@ fn fetch(value: Value<'_>, start: usize, name: &str, stage: Stage) -> Option<Hea
     let hidden = value.is_hidden();
     if let Some(header) = name.strip_prefix("header(").and_then(|rest| rest.strip_suffix(')')) {
         return match HeaderName::from_bytes(header.as_bytes()) {
+            Ok(header) if KEYS.contains(&header.as_str()) => {
+                let message = format!("`{header}` holds the client's key, which goes nowhere else");
+                let wrong = Diagnostic::error(Code::Conflict, span, message);
+                value.context.reject(wrong.hint("`%[api_key]` is the name of the client"))
+            }
             Ok(header) => Some(HeaderFetch::Header(header)),
             Err(_) => {
                 let wrong = Diagnostic::error(Code::BadValue, span, "not the name of a header");
@@ -175,8 +181,10 @@ fn hint(name: &str) -> String {
         return "a header is `%[header(x-name)]`".to_owned();
     }
     let names: Vec<&str> = FETCHES.iter().map(|(n, _)| *n).chain(["header(x-name)"]).collect();
-    let near = suggest::among(name, &names).unwrap_or_default();
-    format!("{near}; write `%%[` for these two characters")
+    match suggest::nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `%[{near}]`?"),
+        None => format!("one of {}; write `%%[` for `%[` itself", names.join(" ")),
+    }
 }
 
 #[cfg(test)]
@@ -197,7 +205,7 @@ mod tests {
     #[test]
     fn names_of_haproxy_lead_to_ours() {
         assert_eq!(hint("ssl_c_s_dn(cn)"), "here it is `%[client_cn]`");
-        assert!(hint("scr").contains("did you mean `src`?"));
+        assert!(hint("scr").contains("did you mean `%[src]`?"));
         assert!(hint("hdr(host)").contains("%[header(x-name)]"));
     }
 

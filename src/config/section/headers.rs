@@ -63,7 +63,7 @@ pub(super) fn pairs<T>(
 ) -> Option<Vec<(HeaderName, T)>> {
     let mut headers: Vec<(HeaderName, T)> = Vec::new();
     let mut good = true;
-    for (key, item) in value_of.pairs()? {
+    for (key, item) in value_of.pairs("{x-name: value}")? {
         match (changeable(item.context, &key.text, key.span), read(item)) {
             (Some(name), Some(_)) if headers.iter().any(|(n, _)| *n == name) => {
                 let message = format!("header `{name}` is named twice");

@@ -119,12 +119,10 @@ fn asks_what_is_there(value: Value<'_>, text: &str, around: &Around<'_>, stage: 
     for (start, name) in expression::words(text) {
         let acl = around.known.acls.find(name).and_then(|i| around.acls.get(i)?.as_ref());
         let Some(lacking) = acl.and_then(|acl| lacks(&acl.test, stage)) else { continue };
-        let (whose, hint) = match stage {
-            Stage::Connection => (
-                "a connection",
-                "connection rules ask `src`, `tls`, `always` and counters; move this rule to `rules`",
-            ),
-            _ => ("a request", "move this rule to `response_rules`"),
+        let whose = if stage == Stage::Connection { "a connection" } else { "a request" };
+        let hint = match acl.map(|acl| &acl.test) {
+            Some(Test::Status(_)) => "move this rule to `response_rules`",
+            _ => "connection rules ask `src`, `tls`, `always` and counters; move this rule to `rules`",
         };
         let message = format!("acl `{name}` asks for {lacking}, which {whose} does not have yet");
         let wrong = Diagnostic::error(Code::Conflict, value.part(start, name.len()), message);

@@ -4,37 +4,25 @@ use std::ops::RangeInclusive;
 
 use http::Method;
 
+use super::regexes::{self, Subject};
 use crate::config::checked::{How, Text};
 use crate::config::diagnostic::Code;
 use crate::config::value::Value;
 
-pub(super) fn text(value: Value<'_>, how: How, ignore_case: bool) -> Option<Text> {
-    let values = Value::each(value.one_or_more()?, |v| {
+/// Patterns for a path, or for a header or parameter.
+pub(super) fn text(value: Value<'_>, how: How, subject: Subject, ignore_case: bool) -> Option<Text> {
+    let mut values = Value::each(value.one_or_more()?, |v| {
         let text = v.nonempty()?;
         match how {
-            How::Matches => regex(v, text, ignore_case),
+            How::Matches => regexes::one(v, text, subject, ignore_case),
             _ if ignore_case => Some(text.to_lowercase()),
             _ => Some(text),
         }
     })?;
-    Some(Text { how, values, ignore_case })
-}
-
-/// Compiled once here, for the error at its place; again where it is used.
-pub(in crate::config::section) fn regex(
-    value: Value<'_>,
-    source: String,
-    ignore_case: bool,
-) -> Option<String> {
-    match regex::RegexBuilder::new(&source).case_insensitive(ignore_case).build() {
-        Ok(_) => Some(source),
-        Err(e) => {
-            let reason = e.to_string();
-            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            let message = format!("not a regular expression: {reason}");
-            value.reject(Code::BadValue, message, "the syntax is that of https://docs.rs/regex")
-        }
+    if how == How::Matches {
+        values = regexes::together(value, values, subject, ignore_case)?;
     }
+    Some(Text { how, values, ignore_case })
 }
 
 /// A path that does not begin with `/` is never that of a request.

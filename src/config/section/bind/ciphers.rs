@@ -33,7 +33,7 @@ pub(super) fn read(value: Value<'_>) -> Option<Option<Vec<Cipher>>> {
             }
             Some(cipher) => ciphers.push(cipher),
             None => {
-                value.context.report(unknown(if hidden { "***" } else { &name }, span));
+                value.context.report(unknown(if hidden { None } else { Some(&name) }, span));
                 good = false;
             }
         }
@@ -58,8 +58,13 @@ fn named(name: &str) -> Option<Cipher> {
     Cipher::ALL.into_iter().find(|c| c.iana() == name || c.openssl() == name)
 }
 
-fn unknown(name: &str, span: Span) -> Diagnostic {
+/// `None` for a name that may not be quoted.
+fn unknown(name: Option<&str>, span: Span) -> Diagnostic {
     let wrong = |message: String| Diagnostic::error(Code::UnknownName, span, message);
+    let Some(name) = name else {
+        return wrong("there is no such cipher".to_owned())
+            .hint("names of OpenSSL or IANA, as in the documentation");
+    };
     if name == "default" {
         return wrong("`default` is no cipher".to_owned()).hint("it stands alone: `ciphers: default`");
     }

@@ -20,7 +20,15 @@ pub(super) fn read(value: Value<'_>, address: Option<&BindAddress>) -> Option<Op
                 }
                 return Some(Some(vec![Ipv4Net::default().into(), Ipv6Net::default().into()]));
             }
-            _ => vec![value],
+            text if text.contains(['.', ':', '/']) => vec![value],
+            _ => {
+                let message = format!("`accept_proxy` cannot be `{}`", value.shown());
+                return value.reject(
+                    Code::BadValue,
+                    message,
+                    "true, false, or a list of networks like `[10.0.0.0/8]`",
+                );
+            }
         },
         _ => value.items()?,
     };

@@ -33,29 +33,36 @@ pub(super) fn check(
     let steps = connection.iter().chain(request).chain(response);
     let mut tracked: Vec<usize> = Vec::new();
     for (step, touch) in steps.zip(of_connection.chain(of_request).chain(of_response)) {
-        if let Some(acl) = early(setting, step, &tracked) {
-            let message = format!("acl `{acl}` is never true here: no rule before this one tracks its table");
-            setting.warn(step, message, "put a rule `{track: ...}` before it");
+        if let Some((acl, table)) = early(setting, step, &tracked) {
+            let table = name(setting, table);
+            let message =
+                format!("acl `{acl}` is never true here: no rule before this one tracks table `{table}`");
+            setting.warn(step, message, &format!("put a rule `{{track: {table}}}` before it"));
         }
         match touch {
             Some(Touch::Track(table)) => tracked.push(table),
-            Some(Touch::Write(table)) if !tracked.contains(&table) => {
-                let message = "this rule does nothing: no rule before it tracks its table".to_owned();
-                setting.warn(step, message, "put a rule `{track: ...}` before it");
+            Some(Touch::Write(table)) if !tracked.contains(&table) && setting.never(step).is_none() => {
+                let table = name(setting, table);
+                let message = format!("this rule does nothing: no rule before it tracks table `{table}`");
+                setting.warn(step, message, &format!("put a rule `{{track: {table}}}` before it"));
             }
             _ => {}
         }
     }
 }
 
+fn name<'a>(setting: &Setting<'a>, table: usize) -> &'a str {
+    setting.tables.get(table).and_then(|t| t.as_ref()).map_or("NAME", |t| &t.name)
+}
+
 /// An ACL of the rule that asks a table which is not tracked yet.
-fn early(setting: &Setting<'_>, step: &Step<'_>, tracked: &[usize]) -> Option<String> {
+fn early<'a>(setting: &Setting<'a>, step: &Step<'_>, tracked: &[usize]) -> Option<(&'a str, usize)> {
     let mut early = None;
     step.condition?.visit(&mut |i| {
         if let Some(Some(Acl { name, test: Test::Above { table, .. } })) = setting.acls.get(i)
             && !tracked.contains(table)
         {
-            early = Some(name.clone());
+            early = Some((name.as_str(), *table));
         }
     });
     early

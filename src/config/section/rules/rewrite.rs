@@ -5,7 +5,7 @@ use regex::Regex;
 use crate::config::checked::PathRewrite;
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::reader::{Keys, Map};
-use crate::config::section::acls::patterns;
+use crate::config::section::acls::regexes::{self, Subject};
 use crate::config::value::Value;
 
 pub(super) const REWRITE: Keys = Keys {
@@ -24,8 +24,8 @@ pub(super) fn read(value: Value<'_>) -> Option<PathRewrite> {
             Some(PathRewrite::Prefix { from: from?, to: to? })
         }
         (None, Some(source)) => {
-            let regex = source.nonempty().and_then(|text| patterns::regex(source, text, false));
-            let to = map.required("to", |v| v.nonempty().map(|text| (v, text)));
+            let regex = source.nonempty().and_then(|text| regexes::one(source, text, Subject::Path, false));
+            let to = map.required("to", |v| replacement(v).map(|text| (v, text)));
             let (regex, (value, to)) = (regex?, to?);
             fits(value, &regex, &to)?;
             Some(PathRewrite::Regex { regex, to })
@@ -43,6 +43,22 @@ pub(super) fn read(value: Value<'_>) -> Option<PathRewrite> {
     }
 }
 
+/// The text of `to` beside a regular expression.
+fn replacement(value: Value<'_>) -> Option<String> {
+    let source = value.source();
+    let digit = |at: usize| source.as_bytes().get(at + 2).is_some_and(u8::is_ascii_digit);
+    let mut found = source
+        .match_indices("${")
+        .filter(|(at, _)| digit(*at) && !source.get(..*at).is_some_and(|before| before.ends_with('$')));
+    if let Some((at, _)) = found.next() {
+        let wrong = Diagnostic::error(Code::BadValue, value.part(at, 2), "`${` is where a variable begins");
+        return value
+            .context
+            .reject(wrong.hint("a group is `$1`, or `$${1}` where a letter or digit follows"));
+    }
+    value.nonempty()
+}
+
 /// A path, or its beginning.
 fn rooted(value: Value<'_>) -> Option<String> {
     let text = value.nonempty()?;
@@ -55,18 +71,40 @@ fn rooted(value: Value<'_>) -> Option<String> {
         return value.reject(Code::BadValue, message, hint);
     }
     path_text(value, &text)?;
+    leads_there(value, &text)?;
     Some(text)
 }
 
 /// What may stand in a path as it is.
 fn path_text(value: Value<'_>, text: &str) -> Option<()> {
-    if text.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}".contains(&b)) {
-        return Some(());
+    let bytes = text.as_bytes();
+    let stray = |(at, _): (usize, &str)| !matches!(bytes.get(at + 1..at + 3), Some(hex) if hex.iter().all(u8::is_ascii_hexdigit));
+    let why = match () {
+        () if text.contains(['?', '#']) => {
+            "the path ends before a `?` or `#`; the query of a request is kept as it is"
+        }
+        () if !bytes.iter().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(b)) => {
+            "letters, digits and most punctuation stand as they are, the rest as `%` and two hex digits"
+        }
+        () if text.match_indices('%').any(stray) => "write `%25` for a percent sign",
+        () => return Some(()),
+    };
+    value.reject(Code::BadValue, format!("`{}` has a character that no path has", value.name), why)
+}
+
+/// A path that leads somewhere else than it says. Of a replacement, `text` has an `x` in place of each group.
+fn leads_there(value: Value<'_>, text: &str) -> Option<()> {
+    let dots =
+        |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    if text.starts_with("//") {
+        let message = format!("`{}` begins with `//`, which is a host to some servers", value.name);
+        return value.reject(Code::BadValue, message, "begin it with one `/`");
     }
-    let message = format!("`{}` has a character that no path has", value.name);
-    let hint =
-        "a path ends before `?`; everything but letters, digits and most punctuation is percent-encoded";
-    value.reject(Code::BadValue, message, hint)
+    if text.split('/').any(dots) {
+        let message = format!("`{}` has a segment `.` or `..`", value.name);
+        return value.reject(Code::BadValue, message, "write where it leads to");
+    }
+    Some(())
 }
 
 /// The replacement: its groups are there, and what it makes is a path.
@@ -85,11 +123,17 @@ fn fits(value: Value<'_>, regex: &str, to: &str) -> Option<()> {
             return value.reject(Code::UnknownName, message, hint);
         }
     }
+    let mut sample = String::new();
     for piece in &pieces {
-        if let Piece::Text(text) = piece {
-            path_text(value, text)?;
+        match piece {
+            Piece::Text(text) => {
+                path_text(value, text)?;
+                sample.push_str(text);
+            }
+            Piece::Group(_) => sample.push('x'),
         }
     }
+    leads_there(value, &sample)?;
     let begins = !matches!(pieces.first(), Some(Piece::Text(text)) if !text.starts_with('/'));
     if regex.starts_with("^/") && !begins {
         let message = "this would make a path that does not begin with `/`";
