@@ -14,7 +14,6 @@ mod stats_page;
 mod trend;
 mod units;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -32,8 +31,8 @@ pub use prometheus::metric_names;
 pub struct View {
     store: Arc<Store>,
     state: Arc<State>,
-    /// Frontends and where they listen, ports that were 0 resolved.
-    listeners: Vec<(String, SocketAddr)>,
+    /// Where each bind listens, ports that were 0 resolved, in the order of [`crate::runtime::snapshot::Snapshot::binds`].
+    listeners: Vec<String>,
     /// Access log lines that could not be written.
     log_dropped: Box<dyn Fn() -> u64 + Send + Sync>,
     /// A stop was ordered.
@@ -45,7 +44,7 @@ impl View {
     pub fn new(
         store: &Arc<Store>,
         state: &Arc<State>,
-        listeners: Vec<(String, SocketAddr)>,
+        listeners: Vec<String>,
         log_dropped: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> View {
         View {

@@ -2,26 +2,26 @@
 //! tried: sockets are bound, certificates loaded, the log opened.
 
 mod listeners;
+mod reload;
 mod workers;
 
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener as StdUnixListener;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use log::{info, warn};
-use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::admin::{self, View};
 use crate::app::listeners::Listeners;
+use crate::app::reload::{Fixed, Probes};
 use crate::base::clock::Clock;
-use crate::config::checked::{AccessLogTarget, Checked, Threads};
+use crate::config::checked::{AccessLogTarget, BindAddress, Checked, Threads};
+use crate::listen::bind::{self, SocketFile};
 use crate::log_writer::{LogWriter, Target};
 use crate::proxy::Shared;
 use crate::runtime::compile::{compile, tls};
@@ -69,7 +69,8 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
         let log = shared.log.clone();
         move || log.as_ref().map_or(0, LogWriter::dropped)
     };
-    let view = Arc::new(View::new(&shared.store, &state, listeners.addresses(), dropped));
+    let addresses = listeners.addresses().into_iter().map(|(_, address)| address).collect();
+    let view = Arc::new(View::new(&shared.store, &state, addresses, dropped));
     if let Some(listener) = admin {
         info!("listening admin address={}", listener.local_addr()?);
         spawn(admin::http::serve(listener, view.clone(), stopped.clone()));
@@ -87,13 +88,14 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
         _ = signals.next() => return Ok(()),
     }
     spawn(resolve::keep_fresh(state.clone(), shared.store.clone()));
-    spawn(probe::run(shared.store.load(), state.clone()));
+    let probes = Arc::new(Probes::default());
+    probes.follow(shared.store.load(), &shared);
     spawn(purge(shared.clone()));
     let workers = workers::start(&shared, listeners, threads, &stopped)?;
     state.ready.store(true, Ordering::Relaxed);
     info!("ready");
 
-    spawn(ignore_unfinished()?);
+    spawn(reload_when_told(Fixed::of(checked), shared.clone(), probes)?);
     let order = tokio::select! {
         order = signals.next() => order,
         () = stdin_closed(), if exit_with_stdin => Order::StopNow,
@@ -112,19 +114,22 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// SIGHUP and SIGUSR2 will mean reload and upgrade. Until they do, they must not end the process.
+/// SIGHUP reads the file again. SIGUSR2 will mean an upgrade; until then it must not end the process.
 ///
 /// # Errors
 /// The signals cannot be caught.
-fn ignore_unfinished() -> anyhow::Result<impl Future<Output = ()> + Send> {
+fn reload_when_told(
+    fixed: Fixed,
+    shared: Arc<Shared>,
+    probes: Arc<Probes>,
+) -> anyhow::Result<impl Future<Output = ()> + Send> {
     let (mut hangup, mut user) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined2())?);
     Ok(async move {
         loop {
-            let name = tokio::select! {
-                _ = hangup.recv() => "SIGHUP (reload)",
-                _ = user.recv() => "SIGUSR2 (upgrade)",
-            };
-            warn!("{name} is not implemented yet and changes nothing; restart to apply a new configuration");
+            tokio::select! {
+                _ = hangup.recv() => reload::run(&fixed, &shared, &probes).await,
+                _ = user.recv() => warn!("SIGUSR2 (upgrade) is not implemented yet and changes nothing"),
+            }
         }
     })
 }
@@ -217,9 +222,11 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) {
 fn admin_listener(checked: &Checked) -> anyhow::Result<Option<tokio::net::TcpListener>> {
     let Some(address) = checked.admin.listen else { return Ok(None) };
     let open = || -> std::io::Result<tokio::net::TcpListener> {
-        let mut sockets = crate::listen::bind::bind(address, 1)?.open()?;
-        let socket = sockets.pop().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
-        tokio::net::TcpListener::from_std(socket)
+        let (mut listeners, _) = bind::bind(&BindAddress::Tcp(address), 1)?.open()?;
+        match listeners.pop() {
+            Some(bind::Listener::Tcp(listener)) => tokio::net::TcpListener::from_std(listener),
+            _ => Err(std::io::ErrorKind::AddrNotAvailable.into()),
+        }
     };
     Ok(Some(open().with_context(|| format!("admin.listen: cannot listen on {address}"))?))
 }
@@ -227,18 +234,12 @@ fn admin_listener(checked: &Checked) -> anyhow::Result<Option<tokio::net::TcpLis
 /// The socket for runtime commands; its file goes with it.
 struct AdminSocket {
     listener: StdUnixListener,
-    path: std::path::PathBuf,
+    _file: SocketFile,
 }
 
 impl AdminSocket {
     fn take(&self) -> anyhow::Result<UnixListener> {
         Ok(UnixListener::from_std(self.listener.try_clone()?)?)
-    }
-}
-
-impl Drop for AdminSocket {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -248,27 +249,17 @@ fn admin_socket(checked: &Checked) -> anyhow::Result<Option<AdminSocket>> {
         std::fs::create_dir_all(parent)
             .with_context(|| format!("admin.socket: cannot make the directory {}", parent.display()))?;
     }
-    Ok(Some(open_socket(path).with_context(|| format!("admin.socket: {}", path.display()))?))
+    let open = || -> std::io::Result<AdminSocket> {
+        let (socket, file) = bind::unix(path, OWNER_ONLY)?;
+        socket.listen(64)?;
+        Ok(AdminSocket { listener: socket.into(), _file: file })
+    };
+    let hint = "if another tidegate runs here, stop it, or give this one another admin.socket";
+    Ok(Some(open().with_context(|| format!("admin.socket: {}: {hint}", path.display()))?))
 }
 
-fn open_socket(path: &Path) -> anyhow::Result<AdminSocket> {
-    if path.exists() {
-        if std::os::unix::net::UnixStream::connect(path).is_ok() {
-            bail!("another tidegate answers there; stop it, or give this one another admin.socket");
-        }
-        std::fs::remove_file(path).context("a file is in the way")?;
-    }
-    // Nobody may connect before the mode is right, so it is set before the socket listens.
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    socket.listen(64)?;
-    socket.set_nonblocking(true)?;
-    Ok(AdminSocket {
-        listener: StdUnixListener::from(std::os::fd::OwnedFd::from(socket)),
-        path: path.to_owned(),
-    })
-}
+/// Who may send runtime commands.
+const OWNER_ONLY: u32 = 0o600;
 
 fn access_log(checked: &Checked) -> anyhow::Result<Option<LogWriter>> {
     let target = match &checked.log.access.to {

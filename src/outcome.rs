@@ -37,6 +37,10 @@ pub enum Outcome {
     Redirected(u16),
     /// A `deny` rule, with this status.
     Denied(u16),
+    /// A `tarpit` rule, with this status.
+    Tarpitted(u16),
+    /// A `silent_drop` rule.
+    SilentlyDropped,
     /// Malformed or ambiguous; the reason is a label of `tidegate_denied_total`.
     BadRequest {
         status: u16,
@@ -58,10 +62,14 @@ pub enum Outcome {
     NoServer,
     /// The queue is full, or the wait in it was too long.
     Overloaded,
+    /// There is no memory left for request bodies.
+    OutOfMemory,
     /// Every attempt failed; this is how the last one did.
     Failed(Failure),
     /// The server cut its answer short.
     AnswerCut,
+    /// The server broke the protocol inside its answer.
+    AnswerBroken,
     /// The server fell silent inside its answer.
     AnswerSilent,
     /// `timeouts.total` ran out before the answer began.
@@ -91,7 +99,8 @@ impl Outcome {
             Outcome::Completed | Outcome::Tunnelled | Outcome::Returned(_) | Outcome::Redirected(_) => None,
             Outcome::ClientLeft | Outcome::ClientLeftInAnswer => None,
             Outcome::Stopped => error(503, "overloaded", SERVER, "The load balancer is stopping. Try again."),
-            Outcome::Denied(status) => Some(denied(status)),
+            Outcome::SilentlyDropped => None,
+            Outcome::Denied(status) | Outcome::Tarpitted(status) => Some(denied(status)),
             Outcome::BadRequest { status, reason: _ } => match status {
                 405 => error(405, "method_not_allowed", INVALID, "This method is not allowed here."),
                 411 => error(411, "length_required", INVALID, "The request needs a Content-Length."),
@@ -131,6 +140,12 @@ impl Outcome {
             Outcome::Overloaded => {
                 error(503, "overloaded", SERVER, "All servers are busy. Try again in a moment.")
             }
+            Outcome::OutOfMemory => error(
+                503,
+                "overloaded",
+                SERVER,
+                "Too many large requests are in progress. Try again in a moment.",
+            ),
             Outcome::Failed(failure) => match failure {
                 Failure::Connect => error(503, "no_server_available", SERVER, "No server could be reached."),
                 Failure::ConnectTimeout | Failure::FirstByte => {
@@ -142,7 +157,7 @@ impl Outcome {
                 // A status to retry on is passed on as it is when no attempt is left.
                 Failure::Status(_) => None,
             },
-            Outcome::AnswerCut => {
+            Outcome::AnswerCut | Outcome::AnswerBroken => {
                 error(502, "upstream_error", SERVER, "The server broke off in the middle of its answer.")
             }
             Outcome::AnswerSilent => {
@@ -161,6 +176,8 @@ impl Outcome {
             Outcome::Completed | Outcome::Tunnelled => "----",
             Outcome::Returned(_) | Outcome::Redirected(_) => "LR--",
             Outcome::Denied(_) | Outcome::BadRequest { .. } | Outcome::Unauthorized => "PR--",
+            Outcome::Tarpitted(_) => "PT--",
+            Outcome::SilentlyDropped => "PR--",
             Outcome::Limited(_) | Outcome::BodyTooLarge => "PR--",
             Outcome::BodyTooLargeInAnswer => "PD--",
             Outcome::RequestTimeout => "cR--",
@@ -176,7 +193,9 @@ impl Outcome {
                 Failure::Broken => "PH--",
                 Failure::Status(_) => "----",
             },
+            Outcome::OutOfMemory => "RR--",
             Outcome::AnswerCut => "SD--",
+            Outcome::AnswerBroken => "PD--",
             Outcome::AnswerSilent => "sD--",
             Outcome::TotalTimeout => "sH--",
             Outcome::TotalTimeoutInAnswer => "sD--",
@@ -189,6 +208,9 @@ impl Outcome {
     pub fn denied_reason(self) -> Option<&'static str> {
         match self {
             Outcome::Denied(_) => Some("deny_rule"),
+            Outcome::Tarpitted(_) => Some("tarpit_rule"),
+            Outcome::SilentlyDropped => Some("silent_drop_rule"),
+            Outcome::OutOfMemory => Some("body_memory"),
             Outcome::BadRequest { reason, .. } => Some(reason),
             Outcome::Unauthorized => Some("unauthorized"),
             Outcome::Limited(Limit::Requests) => Some("plan_requests"),
@@ -204,6 +226,8 @@ impl Outcome {
     pub fn client_fault(self) -> bool {
         match self {
             Outcome::Denied(_)
+            | Outcome::Tarpitted(_)
+            | Outcome::SilentlyDropped
             | Outcome::BadRequest { .. }
             | Outcome::Unauthorized
             | Outcome::Limited(_)
@@ -218,14 +242,29 @@ impl Outcome {
             | Outcome::ClientLeftInAnswer
             | Outcome::NoServer
             | Outcome::Overloaded
+            | Outcome::OutOfMemory
             | Outcome::Failed(_)
             | Outcome::AnswerCut
+            | Outcome::AnswerBroken
             | Outcome::AnswerSilent
             | Outcome::TotalTimeout
             | Outcome::TotalTimeoutInAnswer
             | Outcome::Stopped
             | Outcome::Internal => false,
         }
+    }
+
+    /// Whether HAProxy would raise `http_fail` for it: what the server did wrong, whatever the status.
+    pub fn server_fault(self) -> bool {
+        matches!(
+            self,
+            Outcome::Failed(_)
+                | Outcome::AnswerCut
+                | Outcome::AnswerBroken
+                | Outcome::AnswerSilent
+                | Outcome::TotalTimeout
+                | Outcome::TotalTimeoutInAnswer
+        )
     }
 }
 

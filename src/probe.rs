@@ -34,6 +34,29 @@ pub async fn first_round(snapshot: &Arc<Snapshot>, state: &Arc<State>) {
     join_all(probes(snapshot, state).iter().map(Probe::once)).await;
 }
 
+/// Checks every server once that has never been checked, so that a reload sends nothing to a dead one. One that served
+/// already, in a backend without checks, counts as up.
+pub async fn first_round_of_new(before: &Snapshot, now: &Arc<Snapshot>, state: &Arc<State>) {
+    let served = |backend: &str, server: &str| {
+        let of = |found: &&Backend| *found.name == *backend && found.check.is_none();
+        let servers = before.backends.iter().find(of).map_or(&[][..], |found| &found.servers);
+        servers.iter().any(|found| *found.target.name == *server)
+    };
+    let mut new = Vec::new();
+    for probe in probes(now, state) {
+        let backend = probe.backend();
+        let server = &backend.pool.members()[probe.server].server;
+        match &backend.check {
+            Some(check) if server.state() == ServerState::Unknown && served(&backend.name, server.name()) => {
+                server.assume_up(Thresholds { rise: check.rise, fall: check.fall });
+            }
+            Some(_) if server.state() == ServerState::Unknown => new.push(probe),
+            _ => {}
+        }
+    }
+    join_all(new.iter().map(Probe::once)).await;
+}
+
 /// Goes on checking until dropped.
 pub async fn run(snapshot: Arc<Snapshot>, state: Arc<State>) {
     join_all(probes(&snapshot, &state).into_iter().map(Probe::run)).await;

@@ -2,12 +2,14 @@
 
 mod attempt;
 mod body;
+mod connection_rules;
 mod context;
 mod deliver;
 mod edge;
 mod exchange;
 mod facts;
 mod finish;
+mod header_changes;
 mod reply;
 mod request;
 mod rules;
@@ -23,9 +25,9 @@ use std::sync::atomic::Ordering;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use pingora::protocols::http::ServerSession;
-use tokio::net::TcpStream;
 
-use crate::transport::io::Io;
+use crate::transport::io::{Io, Reading};
+use crate::transport::socket::Socket;
 use crate::transport::tls::ClientTls;
 
 /// The status of the answer whose head was written; a 1xx is none, a 101 is.
@@ -34,10 +36,14 @@ fn answered(session: &ServerSession) -> Option<u16> {
     (!status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS).then_some(status.as_u16())
 }
 
-/// The request of an HTTP/1 client has come whole: what it sends now is its next one, kept for later, and only its
-/// leaving is seen. See [`Io::hold`].
-fn hold(session: &ServerSession, held: bool) {
-    on_stream(session, |plain| plain.hold(held), |tls| tls.hold(held));
+/// Which of the bytes that an HTTP/1 client sends are for the session.
+fn reading(session: &ServerSession, reading: Reading) {
+    on_stream(session, |plain| plain.reading(reading), |tls| tls.reading(reading));
+}
+
+/// What was wrong with the body that an HTTP/1 client sent, if something was: a label of `tidegate_denied_total`.
+fn fault(session: &ServerSession) -> Option<&'static str> {
+    on_stream(session, Io::fault, Io::fault).flatten()
 }
 
 /// The answer of an HTTP/1 client was broken off. Where only the end of the connection tells the end of the answer (an
@@ -54,13 +60,15 @@ async fn break_off(session: &mut ServerSession) {
     }
 }
 
-fn on_stream(session: &ServerSession, plain: impl FnOnce(&Io<TcpStream>), tls: impl FnOnce(&ClientTls)) {
-    let Some(stream) = session.stream() else { return };
-    let stream = (**stream).as_any();
-    if let Some(stream) = stream.downcast_ref::<Io<TcpStream>>() {
-        plain(stream);
-    } else if let Some(stream) = stream.downcast_ref::<ClientTls>() {
-        tls(stream);
+fn on_stream<R>(
+    session: &ServerSession,
+    plain: impl FnOnce(&Io<Socket>) -> R,
+    tls: impl FnOnce(&ClientTls) -> R,
+) -> Option<R> {
+    let stream = (**session.stream()?).as_any();
+    match stream.downcast_ref::<Io<Socket>>() {
+        Some(stream) => Some(plain(stream)),
+        None => stream.downcast_ref::<ClientTls>().map(tls),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod compile;
 pub mod gate;
+pub mod memory;
 pub mod snapshot;
 pub mod state;
 pub mod store;

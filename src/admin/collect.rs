@@ -1,7 +1,5 @@
 //! Reads the cells, the pools and the tables into a [`Report`].
 
-use std::net::SocketAddr;
-
 use crate::admin::View;
 use crate::admin::attention;
 use crate::admin::health::Readiness;
@@ -25,7 +23,9 @@ impl View {
         let mut report = Report {
             node: self.node(&snapshot),
             attention: Vec::new(),
-            frontends: snapshot.frontends.iter().map(|frontend| self.frontend(frontend, now)).collect(),
+            frontends: (0..snapshot.frontends.len())
+                .map(|index| self.frontend(&snapshot, index, now))
+                .collect(),
             backends: snapshot.backends.iter().map(|backend| self.backend(backend, now)).collect(),
             tables: snapshot.tables.iter().map(table).collect(),
         };
@@ -70,12 +70,13 @@ impl View {
         }
     }
 
-    fn frontend(&self, frontend: &snapshot::Frontend, now: Tick) -> Frontend {
+    fn frontend(&self, snapshot: &Snapshot, index: usize, now: Tick) -> Frontend {
+        let frontend = &snapshot.frontends[index];
         let stats = &frontend.stats;
         let subject = Subject::Frontend(frontend.name.to_string());
         Frontend {
             name: frontend.name.to_string(),
-            addresses: self.addresses(&frontend.name).iter().map(SocketAddr::to_string).collect(),
+            addresses: self.addresses(snapshot, index),
             status: self.frontend_status(frontend),
             connections: stats.connections.current(),
             max_connections: frontend.max_connections,
@@ -102,9 +103,9 @@ impl View {
         }
     }
 
-    pub fn addresses(&self, frontend: &str) -> Vec<SocketAddr> {
-        let of = |(name, address): &(String, SocketAddr)| (name == frontend).then_some(*address);
-        self.listeners.iter().filter_map(of).collect()
+    fn addresses(&self, snapshot: &Snapshot, frontend: usize) -> Vec<String> {
+        let binds = snapshot.binds.iter().zip(&self.listeners);
+        binds.filter(|(bind, _)| bind.frontend == frontend).map(|(_, address)| address.clone()).collect()
     }
 
     fn backend(&self, backend: &snapshot::Backend, now: Tick) -> Backend {

@@ -1,15 +1,20 @@
 //! Every bind of the configuration, bound but not yet open.
 
-use std::net::SocketAddr;
-
 use anyhow::Context as _;
 
-use crate::listen::bind::{Bound, bind};
+use crate::listen::bind::{Bound, Listener, SocketFile, bind};
 use crate::runtime::snapshot::Snapshot;
 
 pub struct Listeners {
-    /// In the order of [`Snapshot::binds`].
-    pub bound: Vec<(String, Bound)>,
+    /// In the order of [`Snapshot::binds`], each with the name of its frontend.
+    bound: Vec<(String, Bound)>,
+}
+
+/// Every bind, open: for each worker thread one listener of each, in the order of [`Snapshot::binds`].
+pub struct Open {
+    pub of_threads: Vec<Vec<Listener>>,
+    /// To be kept as long as anybody listens.
+    pub files: Vec<SocketFile>,
 }
 
 impl Listeners {
@@ -21,7 +26,7 @@ impl Listeners {
             .iter()
             .map(|to| {
                 let frontend = &snapshot.frontends[to.frontend].name;
-                let bound = bind(to.address, threads)
+                let bound = bind(&to.address, threads)
                     .with_context(|| format!("frontend `{frontend}`: cannot listen on {}", to.address))?;
                 Ok((frontend.to_string(), bound))
             })
@@ -29,8 +34,26 @@ impl Listeners {
         Ok(Listeners { bound })
     }
 
-    /// Frontends and where they listen, ports that were 0 resolved.
-    pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
-        self.bound.iter().map(|(frontend, bound)| (frontend.clone(), bound.address)).collect()
+    /// Where each bind listens, ports that were 0 resolved, with the name of its frontend.
+    pub fn addresses(&self) -> Vec<(String, String)> {
+        self.bound.iter().map(|(frontend, bound)| (frontend.clone(), bound.address.to_string())).collect()
+    }
+
+    /// Lets clients in.
+    ///
+    /// # Errors
+    /// Somebody took a port meanwhile.
+    pub fn open(self, threads: usize) -> anyhow::Result<Open> {
+        let mut open = Open { of_threads: (0..threads).map(|_| Vec::new()).collect(), files: Vec::new() };
+        for (frontend, bound) in self.bound {
+            let address = bound.address.clone();
+            let (listeners, file) =
+                bound.open().with_context(|| format!("frontend `{frontend}`: cannot listen on {address}"))?;
+            for (thread, listener) in open.of_threads.iter_mut().zip(listeners) {
+                thread.push(listener);
+            }
+            open.files.extend(file);
+        }
+        Ok(open)
     }
 }

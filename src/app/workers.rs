@@ -1,7 +1,6 @@
 //! The worker threads. Each has its own runtime, its own socket for every bind and its own idle connections to the
 //! servers: they share nothing on the way of a request but the state.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,25 +8,24 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::future::join_all;
 use log::info;
-use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
 
 use crate::app::listeners::Listeners;
-use crate::listen::accept::{Acceptor, Admission};
+use crate::listen::accept::{Acceptor, Admission, Listener};
+use crate::listen::bind::{self, SocketFile};
 use crate::listen::connection::{Service, Settings};
 use crate::proxy::{Edge, Shared, Worker};
 use crate::wire::HeadLimits;
 
-/// Bytes that an HTTP/2 client may send ahead on one stream; four times as many on its connection.
-const STREAM_WINDOW: u32 = 512 * 1024;
 /// How often a thread closes connections to servers that were idle for too long.
 const PURGE: Duration = Duration::from_secs(5);
 
 pub struct Workers {
     accepting: Arc<AtomicUsize>,
     all: Vec<Arc<Worker>>,
+    _files: Vec<SocketFile>,
 }
 
 impl Workers {
@@ -53,18 +51,10 @@ pub fn start(
     stop: &ShutdownWatch,
 ) -> anyhow::Result<Workers> {
     let addresses = listeners.addresses();
-    let mut sockets: Vec<Vec<TcpListener>> = (0..threads).map(|_| Vec::new()).collect();
-    for (frontend, bound) in listeners.bound {
-        let address = bound.address;
-        let open =
-            bound.open().with_context(|| format!("frontend `{frontend}`: cannot listen on {address}"))?;
-        for (thread, socket) in sockets.iter_mut().zip(open) {
-            thread.push(socket);
-        }
-    }
+    let open = listeners.open(threads)?;
     let accepting = Arc::new(AtomicUsize::new(threads));
     let all: Vec<Arc<Worker>> = (0..threads).map(|_| Arc::new(Worker::new(shared.clone()))).collect();
-    for (index, (sockets, worker)) in sockets.into_iter().zip(all.clone()).enumerate() {
+    for (index, (sockets, worker)) in open.of_threads.into_iter().zip(all.clone()).enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, accepting) = (stop.clone(), accepting.clone());
         std::thread::Builder::new()
@@ -75,17 +65,17 @@ pub fn start(
     for (frontend, address) in addresses {
         info!("listening frontend={frontend} address={address}");
     }
-    Ok(Workers { accepting, all })
+    Ok(Workers { accepting, all, _files: open.files })
 }
 
 async fn work(
     worker: Arc<Worker>,
-    sockets: Vec<TcpListener>,
+    sockets: Vec<bind::Listener>,
     stop: ShutdownWatch,
     accepting: Arc<AtomicUsize>,
 ) {
     let acceptors = sockets.into_iter().enumerate().filter_map(|(bind, socket)| {
-        let listener = tokio::net::TcpListener::from_std(socket).ok()?;
+        let listener = Listener::new(socket).ok()?;
         Some(acceptor(&worker, bind, stop.clone()).run(listener))
     });
     let acceptors: Vec<_> = acceptors.collect();
@@ -104,47 +94,21 @@ async fn work(
 }
 
 fn acceptor(worker: &Arc<Worker>, bind: usize, stop: ShutdownWatch) -> Acceptor<HttpProxy<Edge>> {
-    let snapshot = worker.snapshot();
-    let frontend = &snapshot.frontends[snapshot.binds[bind].frontend];
-    let state = &worker.shared.state;
     let edge = Edge { worker: worker.clone(), bind };
-    let mut app = http_proxy(&Arc::new(pingora_conf()), edge.clone());
-    app.server_options = Some(options(frontend.keep_alive));
-    app.h2_options = Some(http2());
+    let app = http_proxy(&Arc::new(pingora_conf()), edge.clone());
+    let state = worker.shared.state.clone();
+    let service = Service { app: Arc::new(app), door: Arc::new(edge), clock: state.clock.clone(), stop };
     let admission = {
         let worker = worker.clone();
         move || admission(&worker, bind)
     };
-    let accepted = {
-        let (stats, worker) = (frontend.stats.clone(), worker.clone());
-        move || stats.connection(worker.now())
-    };
-    Acceptor {
-        service: Arc::new(Service { app: Arc::new(app), refusals: Arc::new(edge), stop }),
-        process: state.connections.clone(),
-        frontend: state.gate(&frontend.name),
-        admission: Box::new(admission),
-        accepted: Box::new(accepted),
-    }
+    Acceptor { service: Arc::new(service), state, admission: Box::new(admission) }
 }
 
 /// Pingora's own connector never connects. An empty store spares it reading the system's certificates for every bind and
 /// thread, and the panic when it cannot.
 fn pingora_conf() -> ServerConf {
     ServerConf { ca_file: Some("/dev/null".to_owned()), ..ServerConf::default() }
-}
-
-/// Windows that let a prompt of some size come in one round trip; HTTP/2's own 64 KB make uploads crawl over distance.
-fn http2() -> H2Options {
-    let mut options = default_h2_options();
-    options.initial_window_size(STREAM_WINDOW).initial_connection_window_size(4 * STREAM_WINDOW);
-    options
-}
-
-fn options(idle: Duration) -> pingora::apps::HttpServerOptions {
-    let mut options = pingora::apps::HttpServerOptions::default();
-    options.h2_idle_timeout = Some(idle);
-    options
 }
 
 fn admission(worker: &Worker, bind: usize) -> Admission {
@@ -154,8 +118,11 @@ fn admission(worker: &Worker, bind: usize) -> Admission {
     Admission {
         process: snapshot.max_connections,
         frontend: frontend.max_connections,
+        gate: frontend.gate.clone(),
+        stats: frontend.stats.clone(),
         settings: Settings {
             tls: bind.tls.clone(),
+            accept_proxy: bind.accept_proxy.clone(),
             request_head: frontend.request_head,
             keep_alive: frontend.keep_alive,
             limits: HeadLimits::default(),

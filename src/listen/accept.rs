@@ -1,5 +1,6 @@
 //! Takes connections from one listening socket on one worker thread until a stop is ordered.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,19 +8,26 @@ use std::time::Duration;
 use futures::FutureExt;
 use log::error;
 use pingora::apps::HttpServerApp;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, UnixListener};
 
+use crate::listen::bind;
 use crate::listen::connection::{Service, Settings};
-use crate::observe::stats::Session;
+use crate::observe::stats::FrontendStats;
 use crate::runtime::gate::{Gate, Pass};
+use crate::runtime::state::State;
+use crate::transport::socket::{NOWHERE, Socket};
 
 /// How long to wait when no more connections are allowed, or the process has no file descriptor left.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// The limits that hold for a new connection of a bind, as configured now.
+/// What holds for a new connection of a bind, as configured now.
 pub struct Admission {
+    /// Connections of the process at most.
     pub process: usize,
+    /// Connections of the frontend at most.
     pub frontend: usize,
+    pub gate: Arc<Gate>,
+    pub stats: Arc<FrontendStats>,
     pub settings: Settings,
 }
 
@@ -28,17 +36,41 @@ const BACKLOG: usize = 4096;
 
 pub struct Acceptor<A> {
     pub service: Arc<Service<A>>,
-    pub process: Arc<Gate>,
-    pub frontend: Arc<Gate>,
+    pub state: Arc<State>,
     /// Asked at every connection, so that a reload applies to the next one.
     pub admission: Box<dyn Fn() -> Admission + Send + Sync>,
-    /// Counts an accepted connection, as long as it is open.
-    pub accepted: Box<dyn Fn() -> Session + Send + Sync>,
+}
+
+/// A listening socket on the runtime of a worker thread.
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// # Errors
+    /// The runtime cannot watch it.
+    pub fn new(listener: bind::Listener) -> io::Result<Listener> {
+        Ok(match listener {
+            bind::Listener::Tcp(tcp) => Listener::Tcp(TcpListener::from_std(tcp)?),
+            bind::Listener::Unix(unix) => Listener::Unix(UnixListener::from_std(unix)?),
+        })
+    }
+
+    async fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
+        Ok(match self {
+            Listener::Tcp(listener) => {
+                let (tcp, peer) = listener.accept().await?;
+                (tcp.into(), peer)
+            }
+            Listener::Unix(listener) => (listener.accept().await?.0.into(), NOWHERE),
+        })
+    }
 }
 
 impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
     /// Runs until a stop is ordered; what waits in the backlog by then is still served.
-    pub async fn run(self, listener: TcpListener) {
+    pub async fn run(self, listener: Listener) {
         let mut stop = self.service.stop.clone();
         loop {
             let next = tokio::select! {
@@ -47,7 +79,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
                 next = listener.accept() => next,
             };
             match next {
-                Ok((tcp, peer)) => self.admit(tcp, peer).await,
+                Ok((socket, peer)) => self.admit(socket, peer).await,
                 Err(e) if e.raw_os_error().is_some_and(|code| code == EMFILE || code == ENFILE) => {
                     error!("no file descriptor left for new connections; raise the limit (ulimit -n): {e}");
                     pingora_timeout::sleep(RETRY * 10).await;
@@ -58,14 +90,14 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
         }
         for _ in 0..BACKLOG {
             match listener.accept().now_or_never() {
-                Some(Ok((tcp, peer))) => self.admit(tcp, peer).await,
+                Some(Ok((socket, peer))) => self.admit(socket, peer).await,
                 _ => return,
             }
         }
     }
 
     /// At a limit the connection waits here, and others behind it in the backlog, until one has ended.
-    async fn admit(&self, tcp: TcpStream, peer: SocketAddr) {
+    async fn admit(&self, socket: Socket, peer: SocketAddr) {
         let (admission, passes) = loop {
             let admission = (self.admission)();
             match self.passes(&admission) {
@@ -73,16 +105,16 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
                 None => pingora_timeout::sleep(RETRY).await,
             }
         };
-        let counted = (self.accepted)();
+        let counted = admission.stats.connection(self.state.clock.now());
         let service = self.service.clone();
         spawn(async move {
-            service.serve(tcp, peer, admission.settings).await;
+            service.serve(socket, peer, admission.settings).await;
             drop((passes, counted));
         });
     }
 
     fn passes(&self, admission: &Admission) -> Option<(Pass, Pass)> {
-        Some((self.process.enter(admission.process)?, self.frontend.enter(admission.frontend)?))
+        Some((self.state.connections.enter(admission.process)?, admission.gate.enter(admission.frontend)?))
     }
 }
 
@@ -90,6 +122,6 @@ const EMFILE: i32 = 24;
 const ENFILE: i32 = 23;
 
 /// Starts a task on the worker thread that this runs on.
-fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     tokio::runtime::Handle::current().spawn(task);
 }

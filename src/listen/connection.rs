@@ -1,5 +1,5 @@
-//! One client connection from its TLS handshake to its end: requests one after another on HTTP/1, Pingora's own
-//! accept loop on HTTP/2.
+//! One client connection: its PROXY header, the connection rules, its TLS handshake, and then its requests, one after
+//! another on HTTP/1, beside each other on HTTP/2 ([`super::http2`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,19 +7,22 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use log::debug;
-use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
-use pingora::protocols::{ALPN, Ssl};
 use pingora::server::ShutdownWatch;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use crate::base::clock;
+use crate::acl::IpSet;
+use crate::base::clock::{self, Clock};
 use crate::listen::head::{self, Head};
-use crate::transport::io::{Flush, Io, Side, TcpFacts, Wire};
+use crate::listen::proxy_header;
+use crate::stick::Tracked;
+use crate::transport::client::Client;
+use crate::transport::io::{Flush, Io, Side, Watch, Wire};
+use crate::transport::socket::{Socket, forget_when_closed};
 use crate::transport::tls;
-use crate::wire::{HeadFault, HeadLimits};
+use crate::wire::{HeadFault, HeadLimits, RequestBody};
 
 /// How long a connection that is already accepted may still begin its first request once a stop was ordered.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
@@ -27,20 +30,37 @@ const LAST_CHANCE: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
-/// Why a connection ended before there was a request.
+/// Why there was no request.
 #[derive(Clone, Copy, Debug)]
 pub enum Refusal {
     Malformed(HeadFault),
+    /// HTTP/2 itself found the request malformed, and has answered it.
+    Http2,
     TooSlow,
     /// The client left in the middle of the head.
     Cut,
 }
 
-/// The proxy's part of a request that never came to be: it is counted and logged like any other.
-pub trait Refusals: Send + Sync {
+/// What the connection rules say.
+pub enum Entry {
+    /// It may come in; the entries that it tracks from now on.
+    Open(Vec<Arc<Tracked>>),
+    Rejected,
+    /// The client is to hear nothing at all.
+    Forgotten,
+}
+
+/// The proxy's part of a connection and of requests that never came to be: they are counted and logged like any other.
+pub trait Door: Send + Sync {
+    /// Runs the connection rules. `peer`: where it comes from, a PROXY header believed.
+    fn admit(&self, peer: SocketAddr) -> Entry;
+
     /// Counts and logs it; gives the whole HTTP/1 answer, empty where none can be given.
     /// `took`: from the first byte of the head on.
-    fn refuse(&self, refusal: Refusal, peer: SocketAddr, took: Duration, head: &[u8]) -> Vec<u8>;
+    fn refuse(&self, refusal: Refusal, client: &Arc<Client>, took: Duration, head: &[u8]) -> Vec<u8>;
+
+    /// Counts a connection that was ended for `reason`, a label of `tidegate_denied_total`.
+    fn count(&self, reason: &'static str);
 
     /// Counts a TLS handshake that failed or took too long.
     fn handshake_failed(&self);
@@ -50,6 +70,8 @@ pub trait Refusals: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub tls: Option<Arc<ServerConfig>>,
+    /// Who must send a PROXY header.
+    pub accept_proxy: Option<Arc<IpSet>>,
     pub request_head: Duration,
     pub keep_alive: Duration,
     pub limits: HeadLimits,
@@ -58,49 +80,67 @@ pub struct Settings {
 /// Who serves the requests of a connection.
 pub struct Service<A> {
     pub app: Arc<A>,
-    pub refusals: Arc<dyn Refusals>,
+    pub door: Arc<dyn Door>,
+    pub clock: Clock,
     pub stop: ShutdownWatch,
 }
 
 impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
-    pub async fn serve(&self, tcp: TcpStream, peer: SocketAddr, settings: Settings) {
-        let _ = tcp.set_nodelay(true);
-        let facts = TcpFacts::of(&tcp, peer);
+    pub async fn serve(&self, mut socket: Socket, peer: SocketAddr, settings: Settings) {
+        let Some((peer, local)) = self.addresses(&mut socket, peer, &settings).await else { return };
+        let tracked = match self.door.admit(peer) {
+            Entry::Open(tracked) => tracked,
+            Entry::Rejected => return,
+            Entry::Forgotten => return socket.tcp().map_or((), forget_when_closed),
+        };
         let Some(config) = settings.tls.clone() else {
-            let io = Box::new(Io::new(tcp, Side::Client, Flush::BeforeRead, facts, None));
-            return self.http1(io, peer, &settings).await;
+            let client = Client::new(peer, local, None, tracked);
+            let io = Io::new(socket, Side::Client, Flush::BeforeRead, Some(client.clone()));
+            return self.http1(Box::new(io), &client, &settings).await;
         };
-        let io = match pingora_timeout::timeout(settings.request_head, tls::accept(config, tcp, facts)).await
-        {
-            Ok(Ok(io)) => Box::new(io),
-            Ok(Err(e)) => return self.no_handshake(peer, &e.to_string()),
-            Err(_) => return self.no_handshake(peer, "it took too long"),
-        };
-        if io.selected_alpn_proto() == Some(ALPN::H2) {
-            self.http2(io, &settings).await;
+        let accepted =
+            match pingora_timeout::timeout(settings.request_head, tls::accept(config, socket)).await {
+                Ok(Ok(accepted)) => accepted,
+                Ok(Err(e)) => return self.no_handshake(peer, &e.to_string()),
+                Err(_) => return self.no_handshake(peer, "it took too long"),
+            };
+        let client = Client::new(peer, local, Some(accepted.tls), tracked);
+        let flush = if accepted.http2 { Flush::AtOnce } else { Flush::BeforeRead };
+        let io = Box::new(Io::new(accepted.stream, Side::Client, flush, Some(client.clone())));
+        if accepted.http2 {
+            self.http2(io, &client, &settings).await;
         } else {
-            self.http1(io, peer, &settings).await;
+            self.http1(io, &client, &settings).await;
         }
     }
 
-    /// Pingora waits for the client's preface without a limit: it gets the connection once the client has spoken.
-    async fn http2<S>(&self, mut io: Box<Io<S>>, settings: &Settings)
-    where
-        S: Wire + Send + Sync + std::fmt::Debug + 'static,
-    {
-        let first = pingora_timeout::timeout(settings.request_head, head::first_bytes(&mut io)).await;
-        if let Ok(Ok(Some(bytes))) = first {
-            io.unread(&bytes);
-            ServerApp::process_new(&self.app, io, &self.stop).await;
+    /// Where the connection comes from and where it meant to go; `None` ends it.
+    async fn addresses(
+        &self,
+        socket: &mut Socket,
+        peer: SocketAddr,
+        settings: &Settings,
+    ) -> Option<(SocketAddr, SocketAddr)> {
+        let own = (peer, socket.local_address());
+        if !settings.accept_proxy.as_ref().is_some_and(|from| from.contains(peer.ip())) {
+            return Some(own);
         }
+        let why = match pingora_timeout::timeout(settings.request_head, proxy_header::read(socket)).await {
+            Ok(Ok(told)) => return Some(told.unwrap_or(own)),
+            Ok(Err(e)) => e.to_string(),
+            Err(_) => "it did not come in time".to_owned(),
+        };
+        debug!("no PROXY header from {peer}: {why}");
+        self.door.count("bad_proxy_header");
+        None
     }
 
     fn no_handshake(&self, peer: SocketAddr, why: &str) {
         debug!("TLS handshake with {peer} failed: {why}");
-        self.refusals.handshake_failed();
+        self.door.handshake_failed();
     }
 
-    async fn http1<S>(&self, mut io: Box<Io<S>>, peer: SocketAddr, settings: &Settings)
+    async fn http1<S>(&self, mut io: Box<Io<S>>, client: &Arc<Client>, settings: &Settings)
     where
         S: Wire + Send + Sync + std::fmt::Debug + 'static,
     {
@@ -108,17 +148,19 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
         loop {
             let (head, took) = self.next_head(&mut io, settings, first).await;
             let refusal = match head {
-                Head::Request(head) => {
+                Head::Request(head, framing) => {
+                    io.watch(Watch::Request(RequestBody::new(framing)));
                     let mut session = ServerSession::new_http1(io);
                     session.set_keepalive(Some(settings.keep_alive.as_secs().max(1)));
                     session.set_pipelined_prefix(head);
                     let Some(reused) = self.app.process_new_http(session, &self.stop).await else { return };
                     let (stream, _) = reused.consume();
                     match stream.into_any().downcast::<Io<S>>() {
-                        Ok(back) => io = back,
-                        Err(_) => return,
+                        // What is left of a request that was not read to its end is never read as another.
+                        Ok(back) if back.is_between_messages() => io = back,
+                        _ => return,
                     }
-                    io.hold(false);
+                    io.watch(Watch::Off);
                     first = false;
                     continue;
                 }
@@ -127,7 +169,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
                 Head::TooSlow(head) => (Refusal::TooSlow, head),
                 Head::Cut(head) => (Refusal::Cut, head),
             };
-            return self.refuse(*io, peer, refusal, took).await;
+            return self.refuse(*io, client, refusal, took).await;
         }
     }
 
@@ -147,12 +189,17 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
         (head, begun.elapsed())
     }
 
-    async fn refuse<S>(&self, mut io: Io<S>, peer: SocketAddr, refusal: (Refusal, BytesMut), took: Duration)
-    where
+    async fn refuse<S>(
+        &self,
+        mut io: Io<S>,
+        client: &Arc<Client>,
+        refusal: (Refusal, BytesMut),
+        took: Duration,
+    ) where
         S: Wire,
     {
         let (refusal, head) = refusal;
-        let answer = self.refusals.refuse(refusal, peer, took, &head);
+        let answer = self.door.refuse(refusal, client, took, &head);
         if answer.is_empty() || io.write_all(&answer).await.is_err() {
             return;
         }

@@ -11,12 +11,13 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::transport::io::{Io, Wire};
-use crate::wire::{HeadFault, HeadLimits, check_request_head, head_end};
+use crate::wire::{Framing, HeadFault, HeadLimits, check_request_head, head_end};
 
 /// What became of waiting for a request.
 pub enum Head {
-    /// A whole head that passed every check; what came behind it was given back to the stream.
-    Request(BytesMut),
+    /// A whole head that passed every check, and the body that it announces; what came behind it was given back to the
+    /// stream.
+    Request(BytesMut, Framing),
     /// The client closed, or was silent for the whole idle time, without having begun a request.
     Idle,
     /// Refused; what was read of it, for the log.
@@ -95,7 +96,7 @@ where
             }
             let head = std::mem::take(head);
             Some(match check_request_head(&head, limits) {
-                Ok(_) => Head::Request(head),
+                Ok(framing) => Head::Request(head, framing),
                 Err(fault) => Head::Fault(fault, head),
             })
         }

@@ -10,6 +10,7 @@ use crate::config::checked::Check;
 use crate::pool::health::{CheckResult, Verdict};
 use crate::runtime::snapshot::Server;
 use crate::upstream::connect::{ConnectError, connect};
+use crate::upstream::stream;
 
 pub async fn check(check: &Check, server: &Server) -> CheckResult {
     let begun = clock::instant();
@@ -26,7 +27,7 @@ pub async fn check(check: &Check, server: &Server) -> CheckResult {
 type Told = (Verdict, Option<u16>, String);
 
 async fn ask(check: &Check, server: &Server) -> Told {
-    let stream = match connect(&server.target, check.timeout).await {
+    let stream = match connect(&server.target, None, check.timeout).await {
         Ok(stream) => stream,
         Err(e) => {
             let verdict = match e {
@@ -36,6 +37,9 @@ async fn ask(check: &Check, server: &Server) -> Told {
             };
             return (verdict, None, e.to_string());
         }
+    };
+    let Some(stream) = stream::expect_answer(stream, check.method.clone(), false) else {
+        return (Verdict::AnswerInvalid, None, "not a connection of ours".to_owned());
     };
     let mut session = HttpSession::new(stream);
     session.write_timeout = Some(check.timeout);

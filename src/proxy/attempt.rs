@@ -19,8 +19,9 @@ use crate::outcome::{Failure, Outcome};
 use crate::proxy::body::{Body, client_error, client_event};
 use crate::proxy::context::Context;
 use crate::proxy::upstream_request;
+use crate::transport::socket::NOWHERE;
 use crate::upstream::connect::{ConnectError, connect};
-use crate::wire;
+use crate::upstream::stream;
 
 /// How soon a connection that was kept must fail to be taken for one that the server was just closing.
 const STALE: Duration = Duration::from_millis(100);
@@ -56,7 +57,11 @@ pub async fn run(
     let Some(target) = context.server().map(|server| server.target.clone()) else {
         return Ok(Attempt::Over(Outcome::Internal));
     };
-    if again && let Some(stream) = context.worker.idle.take(target.pool(), context.now()) {
+    let (client, private) = (context.client.clone(), target.send_proxy);
+    if again
+        && !private
+        && let Some(stream) = context.worker.idle.take(target.pool(), context.now())
+    {
         context.times.connected = Some(Duration::ZERO);
         if let Some(server) = context.server() {
             server.stats.traffic.reuses.one();
@@ -72,7 +77,8 @@ pub async fn run(
     let timeout =
         context.backend().map_or(Duration::ZERO, |backend| backend.connect).min(context.time_left());
     let silence = context.frontend().client;
-    let connection = match body.meanwhile(session, silence, connect(&target, timeout)).await {
+    let from = Some((client.peer, client.local)).filter(|(peer, _)| *peer != NOWHERE);
+    let connection = match body.meanwhile(session, silence, connect(&target, from, timeout)).await {
         Ok(connection) => connection,
         Err(outcome) => return Ok(Attempt::Over(outcome)),
     };
@@ -114,6 +120,10 @@ async fn send(
         return Ok(Attempt::Over(Outcome::Internal));
     };
     let first_byte = backend.first_byte;
+    let upgrade = upstream_request::is_upgrade(session.req_header());
+    let Some(stream) = stream::expect_answer(stream, session.req_header().method.clone(), upgrade) else {
+        return Ok(Attempt::Over(Outcome::Internal));
+    };
     let mut to = HttpSession::new(stream);
     let silence = backend.server;
     let pool = server.target.pool();
@@ -124,7 +134,7 @@ async fn send(
     context.times.first_byte = None;
     context.times.server_first_byte = None;
     let mut sending = Sending { to, stopped: false, done_at: None };
-    for part in &body.kept {
+    for part in body.kept() {
         sending.part(part, silence.min(context.time_left())).await;
     }
     if body.is_done(session) {
@@ -159,9 +169,6 @@ async fn send(
         match event {
             Event::Head(Ok(_)) => {
                 let Some(head) = sending.to.resp_header() else { continue };
-                if wire::check_response_head(&sending.to.get_headers_raw_bytes()).is_err() {
-                    return Ok(Attempt::Failed(Failure::Broken));
-                }
                 match head.status {
                     StatusCode::SWITCHING_PROTOCOLS if !sending.to.was_upgraded() => {
                         return Ok(Attempt::Failed(Failure::Broken));
@@ -192,6 +199,7 @@ async fn send(
             }
             Event::Head(Err(e)) => {
                 return Ok(Attempt::Failed(match e.etype() {
+                    _ if stream::fault(sending.to.stream()).is_some() => Failure::Broken,
                     ErrorType::InvalidHTTPHeader => Failure::Broken,
                     _ => Failure::Empty,
                 }));
@@ -203,13 +211,15 @@ async fn send(
                 };
                 if let Some(part) = part {
                     sending.part(&part, silence.min(context.time_left())).await;
-                    body.kept.push(part);
+                    if let Err(outcome) = body.keep(part) {
+                        return Ok(Attempt::Over(outcome));
+                    }
                 }
                 if body.is_done(session) {
                     sending.finish(silence.min(context.time_left())).await;
                 }
             }
-            Event::Client(Err(e)) => return Ok(Attempt::Over(client_error(&e, client_done))),
+            Event::Client(Err(e)) => return Ok(Attempt::Over(client_error(session, &e, client_done))),
             Event::Late if context.time_left().is_zero() => {
                 return Ok(Attempt::Over(Outcome::TotalTimeout));
             }

@@ -11,14 +11,17 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 
 use crate::outcome::Outcome;
-use crate::proxy::hold;
 use crate::proxy::upstream_request::Framing;
+use crate::proxy::{fault, reading};
+use crate::runtime::memory::Held;
+use crate::transport::io::Reading;
 
 /// The request body: what came of it, and how it goes on.
 pub struct Body {
     pub framing: Framing,
     /// Everything read so far, to be sent again.
-    pub kept: Vec<Bytes>,
+    kept: Vec<Bytes>,
+    held: Held,
     received: u64,
     /// Bytes; more is 413.
     limit: u64,
@@ -28,12 +31,14 @@ pub struct Body {
 }
 
 impl Body {
-    pub fn new(session: &mut ServerSession, limit: u64) -> Body {
+    /// `held` is what it takes of the memory for all bodies.
+    pub fn new(session: &mut ServerSession, limit: u64, held: Held) -> Body {
         let no_body = session.is_body_empty();
         let head = session.req_header();
         Body {
             framing: Framing::of(head, no_body),
             kept: Vec::new(),
+            held,
             received: 0,
             limit,
             expects_continue: !no_body && expects_continue(head),
@@ -63,9 +68,27 @@ impl Body {
         Ok(Some(part).filter(|part| !part.is_empty()))
     }
 
+    /// What came so far.
+    pub fn kept(&self) -> &[Bytes] {
+        &self.kept
+    }
+
+    /// Keeps a part, to be sent again.
+    ///
+    /// # Errors
+    /// All bodies together hold as much as they may.
+    pub fn keep(&mut self, part: Bytes) -> Result<(), Outcome> {
+        if !self.held.grow(part.len() as u64) {
+            return Err(Outcome::OutOfMemory);
+        }
+        self.kept.push(part);
+        Ok(())
+    }
+
     /// Nothing is sent again from here on.
     pub fn forget(&mut self) {
         self.kept = Vec::new();
+        self.held.release();
     }
 
     /// Waits for `future`. What the client sends meanwhile is read and kept; `Err` when it leaves, or sends too much or
@@ -85,10 +108,11 @@ impl Body {
                 value = &mut future => return Ok(value),
                 part = client_event(session, done, false, silence) => match part {
                     Ok(part) => {
-                        let part = self.take(part)?;
-                        self.kept.extend(part);
+                        if let Some(part) = self.take(part)? {
+                            self.keep(part)?;
+                        }
                     }
-                    Err(e) => return Err(client_error(&e, done)),
+                    Err(e) => return Err(client_error(session, &e, done)),
                 },
             }
         }
@@ -105,15 +129,14 @@ fn expects_continue(head: &RequestHeader) -> bool {
 }
 
 /// The next part of the request body, `None` at its end; when it is `done`, an error once the client leaves. While the
-/// server takes no more (`stopped`), what the client still sends is left alone, and only its leaving is told. The one
-/// place that says whether what comes on an HTTP/1 connection is for this request.
+/// server takes no more (`stopped`), what the client still sends is left alone, and only its leaving is told.
 pub async fn client_event(
     session: &mut ServerSession,
     done: bool,
     stopped: bool,
     silence: Duration,
 ) -> pingora::Result<Option<Bytes>> {
-    hold(session, done || stopped);
+    reading(session, if stopped { Reading::Nothing } else { Reading::Message });
     if done || stopped {
         return session.read_body_or_idle(true).await;
     }
@@ -127,7 +150,10 @@ pub async fn client_event(
 }
 
 /// What an error of the client's side means. `done`: its request had come whole.
-pub fn client_error(error: &pingora::Error, done: bool) -> Outcome {
+pub fn client_error(session: &ServerSession, error: &pingora::Error, done: bool) -> Outcome {
+    if let Some(reason) = fault(session) {
+        return Outcome::BadRequest { status: 400, reason };
+    }
     match error.etype() {
         _ if done => Outcome::ClientLeft,
         ErrorType::ReadTimedout => Outcome::RequestTimeout,

@@ -1,11 +1,9 @@
 //! One request: what is known of it, what it holds, and when things happened to it. Dropping it gives back what it
 //! holds, however it ended.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use pingora::protocols::tls::SslDigest;
 
 use crate::acl::CounterTest;
 use crate::auth::Identity;
@@ -14,29 +12,34 @@ use crate::limit::{Figures, Permit};
 use crate::observe::stats::Session;
 use crate::pool::Slot;
 use crate::proxy::worker::Worker;
+use crate::rewrite::header::HeaderChange;
 use crate::rewrite::request_id::RequestId;
 use crate::runtime::snapshot::{Backend, Frontend, Server, Snapshot};
 use crate::stick::Tracked;
+use crate::transport::client::Client;
 
 pub struct Context {
     pub worker: Arc<Worker>,
     pub snapshot: Arc<Snapshot>,
     pub frontend: usize,
-    /// The other end of the connection.
-    pub peer: SocketAddr,
+    /// Whose connection it is.
+    pub client: Arc<Client>,
     /// Where the request comes from.
     pub src: IpAddr,
-    pub tls: Option<Arc<SslDigest>>,
     pub id: RequestId,
     pub identity: Identity,
     /// Entries of stick tables, by the index of the table.
-    pub tracked: Vec<(usize, Tracked)>,
+    pub tracked: Vec<(usize, Arc<Tracked>)>,
     pub permit: Option<Permit>,
     /// What `x-ratelimit-*` say.
     pub figures: Option<Figures>,
     pub retry_after: Option<Duration>,
-    /// Rules whose header changes apply, by index.
-    pub header_rules: Vec<usize>,
+    /// What the rules change in the header, in their order.
+    pub header_steps: Vec<HeaderStep>,
+    /// The target as it came, once a rule has rewritten it.
+    pub original_target: Option<Box<[u8]>>,
+    /// Bytes of the body, from and to the client, that the tables know of already.
+    pub reported: (u64, u64),
     pub backend: Option<usize>,
     pub server: Option<usize>,
     pub slot: Option<Slot>,
@@ -53,6 +56,14 @@ pub struct Context {
     pub backend_session: Option<Session>,
     /// Counts the attempt among the server's.
     pub server_session: Option<Session>,
+}
+
+/// Header changes of one rule that applied.
+pub enum HeaderStep {
+    /// As the rule has them: its index.
+    Rule(usize),
+    /// With what was fetched when the rule was run.
+    Rendered(Vec<HeaderChange>),
 }
 
 /// When the request reached its stages.
@@ -107,7 +118,7 @@ impl Context {
     }
 
     pub fn tracked(&self, table: usize) -> Option<&Tracked> {
-        self.tracked.iter().find(|(index, _)| *index == table).map(|(_, tracked)| tracked)
+        self.tracked.iter().find(|(index, _)| *index == table).map(|(_, tracked)| &**tracked)
     }
 
     /// Gives the place on the server back; the figures first, or they would show one more than there are places.

@@ -14,10 +14,10 @@ use crate::outcome::Outcome;
 use crate::proxy::attempt::Answer;
 use crate::proxy::body::{Body, client_event};
 use crate::proxy::context::Context;
-use crate::proxy::{announce_stop, reply, tunnel};
+use crate::proxy::{announce_stop, finish, reply, tunnel};
 use crate::rewrite::header::hop_by_hop;
 use crate::rewrite::request_id;
-use crate::upstream::idle;
+use crate::upstream::stream::{fault, is_clean};
 
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
 /// How long an HTTP/2 connection gets to write the last event of a broken stream.
@@ -69,7 +69,12 @@ pub async fn run(
                 reply::linger(session).await;
             }
         }
-        Outcome::AnswerCut | Outcome::AnswerSilent | Outcome::TotalTimeoutInAnswer if stream => {
+        Outcome::AnswerCut
+        | Outcome::AnswerBroken
+        | Outcome::AnswerSilent
+        | Outcome::TotalTimeoutInAnswer
+            if stream =>
+        {
             error_event(session, outcome, tail.between_events()).await;
         }
         _ => {}
@@ -108,7 +113,7 @@ fn head(context: &Context, session: &ServerSession, answer: &Answer) -> pingora:
             head.append_header(name, value)?;
         }
     }
-    reply::own_fields(context, &mut head)?;
+    reply::own_fields(context, session.req_header(), &mut head)?;
     let request = session.req_header();
     let bodiless = upgraded
         || request.method == Method::HEAD
@@ -170,7 +175,7 @@ async fn pump(
             Ok(Event::Server(Ok(None))) => return tail.verdict(),
             // Behind the last event nothing is missing, however the server ends.
             Ok(Event::Server(Err(_))) if tail.is_over() => return Outcome::Completed,
-            Ok(Event::Server(Err(_))) => return Outcome::AnswerCut,
+            Ok(Event::Server(Err(_))) => return cut(answer),
             Ok(Event::Client(Ok(part))) => {
                 // The server answered while the client still sends: the rest goes on to it.
                 let Ok(part) = body.take(part) else { return Outcome::BodyTooLargeInAnswer };
@@ -197,6 +202,15 @@ async fn pump(
         if written.is_err() {
             return Outcome::ClientLeftInAnswer;
         }
+        finish::report_bytes(context, session);
+    }
+}
+
+/// How an answer ended that did not end well.
+fn cut(answer: &Answer) -> Outcome {
+    match fault(answer.server.stream()) {
+        Some(_) => Outcome::AnswerBroken,
+        None => Outcome::AnswerCut,
     }
 }
 
@@ -204,10 +218,12 @@ async fn pump(
 async fn keep(context: &Context, mut answer: Answer) {
     answer.server.respect_keepalive();
     let pool = answer.pool;
-    if !answer.stopped
+    let private = context.server().is_none_or(|server| server.target.send_proxy);
+    if !private
+        && !answer.stopped
         && answer.sent
         && answer.server.will_keepalive()
-        && idle::is_clean(answer.server.stream())
+        && is_clean(answer.server.stream())
         && let Some(stream) = answer.server.reuse().await
     {
         context.worker.idle.put(pool, stream, context.now());

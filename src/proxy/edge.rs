@@ -1,23 +1,31 @@
 //! Where Pingora hands a request over: a `ProxyHttp` whose request filter is the whole proxy. Pingora's own upstream
 //! phases never run.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::HeaderMap;
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{HttpPeer, ProxyHttp, Session};
 use pingora::proxy::FailToProxy;
 use pingora::{Error, ErrorType};
 
 use crate::auth::Identity;
-use crate::listen::connection::{Refusal, Refusals};
+use crate::base::clock::Tick;
+use crate::listen::connection::{Door, Entry, Refusal};
 use crate::outcome::Outcome;
 use crate::proxy::context::{Context, Times};
+use crate::proxy::upstream_request::FORWARDED_FOR;
 use crate::proxy::worker::Worker;
-use crate::proxy::{break_off, finish, request};
+use crate::proxy::{break_off, connection_rules, finish, request};
+use crate::rewrite::forwarded_for;
 use crate::rewrite::request_id::RequestId;
+use crate::runtime::snapshot::Snapshot;
+use crate::stick::Tracked;
+use crate::transport::client::Client;
+use crate::transport::socket::NOWHERE;
 
 /// The requests of one bind on one worker thread.
 #[derive(Clone)]
@@ -43,15 +51,15 @@ impl ProxyHttp for Edge {
         // Its default would cut `timeouts.client` at a minute; we time every wait ourselves.
         session.set_read_timeout(None);
         session.set_total_drain_timeout(Some(DRAIN));
-        let mut context = self.begin(
-            session.client_addr().and_then(|address| address.as_inet()).copied(),
-            session.digest().and_then(|digest| digest.ssl_digest.clone()),
-            RequestId::of(&session.req_header().headers),
-        );
+        // Every stream of ours carries its client.
+        let client = Client::of(session.digest()).unwrap_or_else(nobody);
+        let headers = &session.req_header().headers;
+        let mut context = self.begin(client, RequestId::of(headers));
+        context.src = src(&context, headers);
         session.set_write_timeout(Some(context.frontend().client));
         let outcome = request::run(&mut context, session).await;
         let whole = ends_clean(outcome);
-        if !whole && !session.is_http2() {
+        if !whole && !session.is_http2() && !context.client.is_forgotten() {
             break_off(session).await;
         }
         finish::run(context, session, outcome);
@@ -73,30 +81,25 @@ impl ProxyHttp for Edge {
 }
 
 impl Edge {
-    fn begin(
-        &self,
-        peer: Option<SocketAddr>,
-        tls: Option<Arc<pingora::protocols::tls::SslDigest>>,
-        id: RequestId,
-    ) -> Context {
+    fn begin(&self, client: Arc<Client>, id: RequestId) -> Context {
         let snapshot = self.worker.snapshot();
         let frontend = snapshot.binds[self.bind].frontend;
-        let peer = peer.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
         let now = self.worker.now();
         let session = snapshot.frontends[frontend].stats.request(now);
         Context {
             worker: self.worker.clone(),
             frontend,
-            peer,
-            src: peer.ip().to_canonical(),
-            tls,
+            src: client.peer.ip().to_canonical(),
+            tracked: tracked(&client, &snapshot, now),
+            client,
             id,
             identity: Identity::Anonymous,
-            tracked: Vec::new(),
             permit: None,
             figures: None,
             retry_after: None,
-            header_rules: Vec::new(),
+            header_steps: Vec::new(),
+            original_target: None,
+            reported: (0, 0),
             backend: None,
             server: None,
             slot: None,
@@ -113,13 +116,41 @@ impl Edge {
     }
 }
 
+/// The entries that the connection tracks, as far as the tables are still those of the configuration; they count the
+/// request.
+fn tracked(client: &Client, snapshot: &Snapshot, now: Tick) -> Vec<(usize, Arc<Tracked>)> {
+    let known = client.tracked.iter().filter_map(|tracked| {
+        let index = snapshot.tables.iter().position(|table| tracked.is_of(&table.table))?;
+        tracked.request(now);
+        Some((index, tracked.clone()))
+    });
+    known.collect()
+}
+
+/// Where the request comes from: what a trusted proxy says, else the connection's other end.
+fn src(context: &Context, headers: &HeaderMap) -> IpAddr {
+    match &context.frontend().forwarded_for_trust {
+        Some(trust) => {
+            let lines = headers.get_all(FORWARDED_FOR).iter();
+            forwarded_for::client_address(context.src, lines, |address| trust.contains(address))
+        }
+        None => context.src,
+    }
+}
+
+fn nobody() -> Arc<Client> {
+    Client::new(NOWHERE, NOWHERE, None, Vec::new())
+}
+
 /// Whether the client has a whole message, so that the connection may go on.
 fn ends_clean(outcome: Outcome) -> bool {
     match outcome {
         Outcome::ClientLeft
         | Outcome::ClientLeftInAnswer
         | Outcome::AnswerCut
+        | Outcome::AnswerBroken
         | Outcome::AnswerSilent
+        | Outcome::SilentlyDropped
         | Outcome::TotalTimeoutInAnswer
         | Outcome::BodyTooLargeInAnswer
         | Outcome::Tunnelled
@@ -128,6 +159,7 @@ fn ends_clean(outcome: Outcome) -> bool {
         | Outcome::Returned(_)
         | Outcome::Redirected(_)
         | Outcome::Denied(_)
+        | Outcome::Tarpitted(_)
         | Outcome::BadRequest { .. }
         | Outcome::Unauthorized
         | Outcome::Limited(_)
@@ -135,23 +167,36 @@ fn ends_clean(outcome: Outcome) -> bool {
         | Outcome::RequestTimeout
         | Outcome::NoServer
         | Outcome::Overloaded
+        | Outcome::OutOfMemory
         | Outcome::Failed(_)
         | Outcome::TotalTimeout
         | Outcome::Internal => true,
     }
 }
 
-impl Refusals for Edge {
-    fn refuse(&self, refusal: Refusal, peer: SocketAddr, took: Duration, head: &[u8]) -> Vec<u8> {
+impl Door for Edge {
+    fn admit(&self, peer: SocketAddr) -> Entry {
+        let snapshot = self.worker.snapshot();
+        connection_rules::run(&snapshot, &snapshot.binds[self.bind], peer, self.worker.now())
+    }
+
+    fn refuse(&self, refusal: Refusal, client: &Arc<Client>, took: Duration, head: &[u8]) -> Vec<u8> {
         let outcome = match refusal {
             Refusal::Malformed(fault) => {
                 Outcome::BadRequest { status: fault.status(), reason: fault.reason() }
             }
+            Refusal::Http2 => Outcome::BadRequest { status: 400, reason: "h2_malformed" },
             Refusal::TooSlow => Outcome::RequestTimeout,
             Refusal::Cut => Outcome::ClientLeft,
         };
-        let context = self.begin(Some(peer), None, RequestId::new());
-        finish::refused(context, head, outcome, took)
+        finish::refused(self.begin(client.clone(), RequestId::new()), head, outcome, took)
+    }
+
+    fn count(&self, reason: &'static str) {
+        let snapshot = self.worker.snapshot();
+        let stats = &snapshot.frontends[snapshot.binds[self.bind].frontend].stats;
+        stats.denied.count(reason);
+        stats.refused_connections.one();
     }
 
     fn handshake_failed(&self) {

@@ -28,7 +28,8 @@ pub async fn run(
     };
     backend.budget.request(context.now());
     context.backend_session = Some(backend.stats.traffic.session(context.now()));
-    let mut body = Body::new(session, max_body);
+    let memory = &context.worker.shared.state.body_memory;
+    let mut body = Body::new(session, max_body, memory.hold(snapshot.max_body_memory));
     let safe = may_be_sent_twice(session);
     let mut tried = Tried::default();
     loop {

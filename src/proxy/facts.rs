@@ -11,17 +11,36 @@ use pingora::http::RequestHeader;
 use crate::acl::Facts;
 use crate::proxy::context::Context;
 use crate::rewrite::path;
+use crate::transport::client::Subject;
 
 pub struct Live<'a> {
     context: &'a Context,
     head: &'a RequestHeader,
     path: OnceCell<Cow<'a, str>>,
     host: OnceCell<String>,
+    status: Option<u16>,
 }
 
 impl<'a> Live<'a> {
     pub fn new(context: &'a Context, head: &'a RequestHeader) -> Live<'a> {
-        Live { context, head, path: OnceCell::new(), host: OnceCell::new() }
+        Live { context, head, path: OnceCell::new(), host: OnceCell::new(), status: None }
+    }
+
+    /// The request together with the status of its answer.
+    pub fn answered(context: &'a Context, head: &'a RequestHeader, status: u16) -> Live<'a> {
+        Live { status: Some(status), ..Live::new(context, head) }
+    }
+
+    pub fn context(&self) -> &'a Context {
+        self.context
+    }
+
+    pub fn head(&self) -> &'a RequestHeader {
+        self.head
+    }
+
+    fn subject(&self) -> Option<&'a Subject> {
+        self.context.client.tls.as_ref()?.subject.as_ref()
     }
 }
 
@@ -76,7 +95,19 @@ impl Facts for Live<'_> {
     }
 
     fn tls(&self) -> bool {
-        self.context.tls.is_some()
+        self.context.client.tls.is_some()
+    }
+
+    fn client_cn(&self) -> Option<&str> {
+        self.subject()?.common_name.as_deref()
+    }
+
+    fn client_dn(&self) -> Option<&str> {
+        self.subject().map(|subject| &*subject.distinguished_name)
+    }
+
+    fn status(&self) -> Option<u16> {
+        self.status
     }
 
     fn counter(&self, table: usize, counter: usize) -> Option<u64> {

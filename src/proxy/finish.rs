@@ -13,18 +13,22 @@ use crate::outcome::{ClientError, Outcome};
 use crate::proxy::context::Context;
 use crate::proxy::facts::authority;
 use crate::proxy::{answered, reply};
+use crate::transport::socket::NOWHERE;
 
 /// Counts and logs a request that had a head.
 pub fn run(mut context: Context, session: &mut ServerSession, outcome: Outcome) {
     let now = context.now();
     let status = answered(session).or(context.status);
-    let servers = outcome == Outcome::Completed;
-    let fault =
-        outcome.client_fault() || (servers && status.is_some_and(|status| (400..500).contains(&status)));
+    let sizes = Sizes::of(session);
     for (_, tracked) in &context.tracked {
-        if fault {
+        if client_fault(outcome, status) {
             tracked.error(now);
         }
+        if server_fault(outcome, status) {
+            tracked.failure(now);
+        }
+        let (received, sent) = context.reported;
+        tracked.bytes(sizes.bytes_in.saturating_sub(received), sizes.bytes_out.saturating_sub(sent), now);
         tracked.touch(now);
     }
     if let Some(permit) = &context.permit {
@@ -33,7 +37,7 @@ pub fn run(mut context: Context, session: &mut ServerSession, outcome: Outcome) 
     if context.monitor {
         return;
     }
-    let end = End { outcome, status, sizes: Sizes::of(session), duration: context.times.begun.elapsed() };
+    let end = End { outcome, status, sizes, duration: context.times.begun.elapsed() };
     count(&context, &end);
     log(&context, &end, Some(session));
     context.leave_server();
@@ -47,17 +51,55 @@ pub fn refused(context: Context, head: &[u8], outcome: Outcome, duration: Durati
     };
     let status = outcome.error().map(|error| error.status);
     let sizes = Sizes { bytes_in: head.len() as u64, bytes_out: answer.len() as u64 };
+    let now = context.now();
+    for (_, tracked) in &context.tracked {
+        tracked.error(now);
+        tracked.bytes(sizes.bytes_in, sizes.bytes_out, now);
+    }
     let end = End { outcome, status, sizes, duration };
     count(&context, &end);
     log(&context, &end, None);
     answer
 }
 
+/// HAProxy's `http_err`: what the client did wrong, and what a server said so of.
+fn client_fault(outcome: Outcome, status: Option<u16>) -> bool {
+    let servers = outcome == Outcome::Completed;
+    outcome.client_fault() || (servers && status.is_some_and(|status| (400..500).contains(&status)))
+}
+
+/// HAProxy's `http_fail`: no proper answer, or a server's own 5xx, but for 501 and 505, which are about the request.
+fn server_fault(outcome: Outcome, status: Option<u16>) -> bool {
+    let servers = outcome == Outcome::Completed;
+    let own = |status| (500..600).contains(&status) && status != 501 && status != 505;
+    outcome.server_fault() || (servers && status.is_some_and(own))
+}
+
+/// Tells the tables how many bytes of a long answer have moved so far: a rate that only the end raises limits nobody.
+pub fn report_bytes(context: &mut Context, session: &ServerSession) {
+    let (received, sent) = (session.body_bytes_read() as u64, session.body_bytes_sent() as u64);
+    let (known_received, known_sent) = context.reported;
+    if context.tracked.is_empty() || (received - known_received) + (sent - known_sent) < REPORTED_AT_ONCE {
+        return;
+    }
+    context.reported = (received, sent);
+    let now = context.now();
+    for (_, tracked) in &context.tracked {
+        tracked.bytes(received - known_received, sent - known_sent, now);
+    }
+}
+
+/// Bytes of a body that may have moved before the tables hear of them.
+const REPORTED_AT_ONCE: u64 = 64 * 1024;
+
 fn raw_answer(context: &Context, error: ClientError) -> Vec<u8> {
-    let body = reply::error_body("", error);
+    let (content_type, body) = match context.frontend().error_bodies.get(&error.status) {
+        Some(own) => (own.content_type.to_str().unwrap_or("text/plain"), own.body.clone()),
+        None => ("application/json", reply::error_body("", error)),
+    };
     let reason = http::StatusCode::from_u16(error.status).ok().and_then(|s| s.canonical_reason());
     let mut answer = format!(
-        "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx-request-id: {}\r\n\
+        "HTTP/1.1 {} {}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nx-request-id: {}\r\n\
          connection: close\r\n\r\n",
         error.status,
         reason.unwrap_or("Error"),
@@ -114,7 +156,11 @@ fn count(context: &Context, end: &End) {
         stats.denied.count(reason);
     }
     match outcome {
-        Outcome::Denied(_) | Outcome::Unauthorized | Outcome::Limited(_) => stats.denied_requests.one(),
+        Outcome::Denied(_)
+        | Outcome::Tarpitted(_)
+        | Outcome::SilentlyDropped
+        | Outcome::Unauthorized
+        | Outcome::Limited(_) => stats.denied_requests.one(),
         Outcome::BadRequest { .. }
         | Outcome::BodyTooLarge
         | Outcome::RequestTimeout
@@ -158,7 +204,7 @@ fn traffic(to: &Traffic, context: &Context, end: &End) {
     }
     match end.outcome {
         Outcome::ClientLeft | Outcome::ClientLeftInAnswer => to.client_aborts.one(),
-        Outcome::AnswerCut | Outcome::AnswerSilent => {
+        Outcome::AnswerCut | Outcome::AnswerBroken | Outcome::AnswerSilent => {
             to.server_aborts.one();
             to.response_errors.one();
         }
@@ -195,13 +241,13 @@ fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
     let record = Record {
         at: times.unix,
         request_id: Some(context.id.as_str()),
-        client: Some(context.peer),
+        client: Some(context.client.peer).filter(|peer| *peer != NOWHERE),
         frontend: &context.frontend().name,
-        tls: context.tls.as_ref().map(|tls| &*tls.version),
+        tls: context.client.tls.as_ref().map(|tls| tls.version),
         backend: backend.map(|backend| &*backend.name),
         server: server.map(|server| &*server.target.name),
         method: head.map(|head| head.method.as_str()),
-        target: head.map(|head| head.raw_path()),
+        target: head.map(|head| context.original_target.as_deref().unwrap_or(head.raw_path())),
         protocol: head.map(|head| protocol(head.version)),
         host: head.map(|head| authority(head).as_bytes()),
         status: end.status,

@@ -12,10 +12,11 @@ use serde_json::json;
 use crate::limit::go_duration::GoDuration;
 use crate::outcome::{ClientError, Outcome};
 use crate::proxy::context::Context;
-use crate::proxy::facts::{authority, split_port};
-use crate::proxy::{announce_stop, hold};
+use crate::proxy::facts::{Live, authority, split_port};
+use crate::proxy::{announce_stop, header_changes, reading};
 use crate::rewrite::redirect::{self, Redirect, Requested, Scheme};
 use crate::rewrite::request_id;
+use crate::transport::io::Reading;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What a client is read on for after it was answered before it had sent everything, so that it sees the answer.
@@ -47,9 +48,13 @@ pub async fn error(
     session: &mut ServerSession,
     error: ClientError,
 ) -> pingora::Result<()> {
-    let body = error_body(session.req_header().uri.path(), error);
+    let own = context.frontend().error_bodies.get(&error.status);
+    let (content_type, body) = match own {
+        Some(own) => (own.content_type.clone(), own.body.clone()),
+        None => (JSON, error_body(session.req_header().uri.path(), error)),
+    };
     let mut head = ResponseHeader::build_no_case(error.status, Some(10))?;
-    head.insert_header(CONTENT_TYPE, JSON)?;
+    head.insert_header(CONTENT_TYPE, content_type)?;
     if error.status == 401 {
         head.insert_header("www-authenticate", HeaderValue::from_static("Bearer"))?;
     }
@@ -89,7 +94,7 @@ pub async fn redirect(
 
 fn location(context: &Context, head: &RequestHeader, to: &Redirect) -> String {
     let (host, port) = split_port(authority(head));
-    let scheme = if context.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    let scheme = if context.client.tls.is_some() { Scheme::Https } else { Scheme::Http };
     let path_and_query = head.uri.path_and_query().map_or("/", |target| target.as_str());
     redirect::location(to, &Requested { scheme, host, port, path_and_query })
 }
@@ -114,14 +119,37 @@ pub async fn monitor(context: &mut Context, session: &mut ServerSession) -> ping
     fixed(context, session, 200, &text, &Bytes::from_static(b"OK\n")).await
 }
 
-/// The fields that every answer to this request has, whoever made it.
-pub fn own_fields(context: &Context, head: &mut ResponseHeader) -> pingora::Result<()> {
+/// The fields that every answer to this request has, whoever made it; then the response rules.
+pub fn own_fields(
+    context: &Context,
+    request: &RequestHeader,
+    head: &mut ResponseHeader,
+) -> pingora::Result<()> {
     head.insert_header(request_id::NAME, context.id.header().clone())?;
     if let Some(requests) = context.figures.as_ref().and_then(|figures| figures.requests) {
         head.insert_header("x-ratelimit-limit-requests", HeaderValue::from(requests.limit))?;
         head.insert_header("x-ratelimit-remaining-requests", HeaderValue::from(requests.remaining))?;
         let reset = GoDuration(requests.reset).to_string();
         head.insert_header("x-ratelimit-reset-requests", HeaderValue::try_from(reset).unwrap_or(ZERO))?;
+    }
+    response_rules(context, request, head)
+}
+
+fn response_rules(
+    context: &Context,
+    request: &RequestHeader,
+    head: &mut ResponseHeader,
+) -> pingora::Result<()> {
+    let rules = &context.frontend().response_rules;
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let live = Live::answered(context, request, head.status.as_u16());
+    for rule in rules {
+        let condition = rule.condition.as_ref();
+        if condition.is_none_or(|condition| condition.evaluate(&context.snapshot.acls, &live).matched) {
+            header_changes::apply(head, &rule.changes, &live)?;
+        }
     }
     Ok(())
 }
@@ -135,7 +163,7 @@ async fn send(
     body: Bytes,
 ) -> pingora::Result<()> {
     head.insert_header(CONTENT_LENGTH, HeaderValue::from(body.len()))?;
-    own_fields(context, &mut head)?;
+    own_fields(context, session.req_header(), &mut head)?;
     context.status = Some(head.status.as_u16());
     announce_stop(context, session);
     let unread = !session.is_body_done();
@@ -157,7 +185,7 @@ async fn send(
 pub async fn linger(session: &mut ServerSession) {
     let read_on = async {
         if !session.is_http2() {
-            hold(session, false);
+            reading(session, Reading::Message);
             session.shutdown().await;
         }
         let mut read = 0;
@@ -178,7 +206,6 @@ pub async fn wait(session: &mut ServerSession, time: Duration) -> Option<Outcome
         sleep.await;
         return None;
     }
-    hold(session, true);
     tokio::select! {
         () = sleep => None,
         _ = session.read_body_or_idle(true) => Some(Outcome::ClientLeft),

@@ -1,12 +1,17 @@
 //! Runs the rules of a frontend, in order, until one of them ends the request or names its backend.
 
+use std::sync::Arc;
+
+use http::Uri;
+use http::uri::PathAndQuery;
 use pingora::protocols::http::ServerSession;
 
 use crate::config::checked::TableKey;
 use crate::outcome::Outcome;
-use crate::proxy::context::Context;
+use crate::proxy::context::{Context, HeaderStep};
 use crate::proxy::facts::Live;
 use crate::proxy::reply;
+use crate::rewrite::path::PathRewrite;
 use crate::runtime::snapshot::Action;
 use crate::stick::Key;
 
@@ -33,11 +38,34 @@ pub async fn run(context: &mut Context, session: &mut ServerSession) -> pingora:
         }
         match &rule.action {
             Action::Track(table) => track(context, *table),
-            Action::Headers(_) => context.header_rules.push(index),
+            Action::Headers { changes, literal: true } => {
+                debug_assert!(!changes.is_empty());
+                context.header_steps.push(HeaderStep::Rule(index));
+            }
+            Action::Headers { changes, literal: false } => {
+                let live = Live::new(context, session.req_header());
+                let rendered = changes.iter().filter_map(|change| change.rendered(&live)).collect();
+                context.header_steps.push(HeaderStep::Rendered(rendered));
+            }
+            Action::RewritePath(rewrite) => rewrite_path(context, session, rewrite),
+            Action::Raise { table, which } => {
+                context.tracked(*table).inspect(|tracked| tracked.raise_gpc(*which, context.now()));
+            }
+            Action::SetGpt0 { table, value } => {
+                context.tracked(*table).inspect(|tracked| tracked.set_gpt0(*value, context.now()));
+            }
             Action::Delay(time) => {
                 if let Some(left) = reply::wait(session, *time).await {
                     return Ok(Verdict::End(left));
                 }
+            }
+            Action::Tarpit { time, status } => {
+                let left = reply::wait(session, *time).await;
+                return Ok(Verdict::End(left.unwrap_or(Outcome::Tarpitted(*status))));
+            }
+            Action::SilentDrop => {
+                context.client.forget();
+                return Ok(Verdict::End(Outcome::SilentlyDropped));
             }
             Action::UseBackend(backend) => {
                 context.backend = Some(*backend);
@@ -73,6 +101,20 @@ fn track(context: &mut Context, index: usize) {
     // A table whose entries are all in use counts that itself (`full`), and lets the request pass.
     if let Some(tracked) = key.and_then(|key| table.table.track(key, now)) {
         tracked.request(now);
-        context.tracked.push((index, tracked));
+        context.tracked.push((index, Arc::new(tracked)));
+    }
+}
+
+/// Later rules and the server see the new path, the log shows the old one.
+fn rewrite_path(context: &mut Context, session: &mut ServerSession, rewrite: &PathRewrite) {
+    let head = session.req_header_mut();
+    let Some(target) = head.uri.path_and_query().and_then(|target| rewrite.apply(target.as_str())) else {
+        return;
+    };
+    let mut parts = head.uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(target).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        context.original_target.get_or_insert_with(|| head.raw_path().into());
+        head.set_uri(uri);
     }
 }

@@ -7,13 +7,14 @@ use pingora::protocols::http::v1::client::HttpSession;
 
 use crate::outcome::Outcome;
 use crate::proxy::context::Context;
-use crate::proxy::hold;
+use crate::proxy::reading;
+use crate::transport::io::Reading;
 
 /// How long a server may go on when its client has closed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub async fn run(context: &Context, session: &mut ServerSession, mut server: HttpSession) -> Outcome {
-    hold(session, false);
+    reading(session, Reading::Everything);
     server.maybe_upgrade_body_writer();
     let mut silence = context.backend().map_or_else(Default::default, |backend| backend.tunnel);
     let mut ended = false;

@@ -8,12 +8,14 @@ use pingora::http::RequestHeader;
 
 use crate::acl::IpSet;
 use crate::auth::Mode;
-use crate::proxy::context::Context;
-use crate::rewrite::header::{HeaderChange, hop_by_hop};
+use crate::proxy::context::{Context, HeaderStep};
+use crate::proxy::header_changes::{self, Nothing};
+use crate::rewrite::header::hop_by_hop;
 use crate::rewrite::{forwarded_for, path, request_id};
 use crate::runtime::snapshot::{Action, Server};
+use crate::transport::socket::NOWHERE;
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Where clients put their key, by the habit of one API or another.
 const CLIENT_KEYS: [HeaderName; 4] = [
     AUTHORIZATION,
@@ -74,7 +76,7 @@ pub fn build(
     }
     if appends {
         let lines = client.headers.get_all(FORWARDED_FOR).iter();
-        head.insert_header(FORWARDED_FOR, forwarded_for::appended(lines, context.peer.ip()))?;
+        head.insert_header(FORWARDED_FOR, forwarded_for::appended(lines, context.client.peer.ip()))?;
     }
     head.insert_header(request_id::NAME, context.id.header().clone())?;
     rules(context, &mut head)?;
@@ -108,24 +110,22 @@ fn keeps_client_key(context: &Context, server: &Server) -> bool {
 
 fn appends_forwarded_for(context: &Context) -> bool {
     let except: Option<&IpSet> = context.frontend().forwarded_for_except.as_ref();
-    except.is_some_and(|except| !except.contains(context.peer.ip()))
+    // A Unix socket has no address to tell.
+    let peer = context.client.peer;
+    peer != NOWHERE && except.is_some_and(|except| !except.contains(peer.ip()))
 }
 
 /// The header changes of the rules that applied, in the order of the rules.
 fn rules(context: &Context, head: &mut RequestHeader) -> pingora::Result<()> {
-    for index in &context.header_rules {
-        let Action::Headers(changes) = &context.frontend().rules[*index].action else { continue };
-        for change in changes {
-            match change {
-                HeaderChange::Set(name, value) => head.insert_header(name, value)?,
-                HeaderChange::Add(name, value) => {
-                    head.append_header(name, value)?;
-                }
-                HeaderChange::Remove(name) => {
-                    head.remove_header(name);
-                }
-            }
-        }
+    for step in &context.header_steps {
+        let changes = match step {
+            HeaderStep::Rendered(changes) => changes,
+            HeaderStep::Rule(index) => match &context.frontend().rules[*index].action {
+                Action::Headers { changes, .. } => changes,
+                _ => continue,
+            },
+        };
+        header_changes::apply(head, changes, &Nothing)?;
     }
     Ok(())
 }

@@ -139,6 +139,28 @@ impl HeaderChange {
         }
     }
 
+    /// The same change with its text as it is now; `None` where it adds nothing.
+    pub fn rendered(&self, facts: &impl HeaderFacts) -> Option<HeaderChange> {
+        match self {
+            HeaderChange::Set(name, text) => Some(match text.render(facts) {
+                Some(value) => HeaderChange::Set(name.clone(), value.into()),
+                None => HeaderChange::Remove(name.clone()),
+            }),
+            HeaderChange::Add(name, text) => {
+                Some(HeaderChange::Add(name.clone(), text.render(facts)?.into()))
+            }
+            HeaderChange::Remove(name) => Some(HeaderChange::Remove(name.clone())),
+        }
+    }
+
+    /// Whether it is the same for every request.
+    pub fn is_literal(&self) -> bool {
+        match self {
+            HeaderChange::Set(_, text) | HeaderChange::Add(_, text) => text.is_literal(),
+            HeaderChange::Remove(_) => true,
+        }
+    }
+
     /// An error for a field whose change would break the framing of messages: `content-length` and what ends at a hop;
     /// and for a second or missing `host`.
     pub fn check(&self) -> Result<(), ReservedField> {

@@ -3,6 +3,7 @@
 mod acls;
 mod backends;
 mod frontends;
+mod rules;
 pub mod tls;
 
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ use crate::stick::{CounterKind, Period, TableSpec};
 pub enum CompileError {
     #[error("{}: {error}", path.display())]
     Certificate { path: PathBuf, error: rustls::Error },
+    #[error("{}: clients cannot be verified with it: {error}", path.display())]
+    ClientAuthorities { path: PathBuf, error: String },
     #[error("a bind with TLS has no certificate")]
     NoCertificate,
     #[error(
@@ -43,6 +46,7 @@ pub enum CompileError {
 /// # Errors
 /// See [`CompileError`]: certificates and names that the checks of the file cannot judge.
 pub fn compile(checked: &Checked, state: &State) -> Result<Snapshot, CompileError> {
+    // Nothing in the state changes before everything is known to be good: only then are the tables put in force.
     let tables: Vec<StickTable> = checked
         .tables
         .iter()
@@ -52,34 +56,51 @@ pub fn compile(checked: &Checked, state: &State) -> Result<Snapshot, CompileErro
     let frontends = frontends::compile(checked, state, &backends)?;
     let binds = frontends::binds(checked, state)?;
     let asks = checked.clients.mode != ClientMode::Passthrough || !checked.clients.keys.is_empty();
+    let acls = acls::compile(checked)?;
+    state.keep_tables(tables.iter().map(|table| (table.key, table.table.clone())));
     Ok(Snapshot {
         needs_identity: asks || tables.iter().any(|table| table.key == TableKey::ApiKey),
         frontends,
         binds,
         backends,
         tables,
-        acls: acls::compile(checked)?,
+        acls,
         directory: directory(&checked.clients),
         plans: checked.plans.iter().map(plan).collect(),
         admin: Admin { token: checked.admin.token.clone() },
         max_connections: checked.global.max_connections,
+        max_body_memory: checked.global.max_body_memory,
         shutdown_grace: checked.global.shutdown_grace,
         access_log: (checked.log.access.to != AccessLogTarget::Off).then_some(checked.log.access.format),
     })
 }
 
 fn table_spec(table: &checked::Table) -> TableSpec {
-    let counters = table
-        .counters
-        .iter()
-        .map(|counter| match counter {
-            Counter::HttpReqRate(period) => CounterKind::HttpReqRate(Period::of(*period)),
-            Counter::HttpReqCnt => CounterKind::HttpReqCnt,
-            Counter::HttpErrRate(period) => CounterKind::HttpErrRate(Period::of(*period)),
-            Counter::ConnCur => CounterKind::ConnCur,
-        })
-        .collect();
+    let counters = table.counters.iter().map(|counter| counter_kind(*counter)).collect();
     TableSpec { name: table.name.clone(), size: table.size, expire: table.expire, counters }
+}
+
+fn counter_kind(counter: Counter) -> CounterKind {
+    match counter {
+        Counter::HttpReqRate(period) => CounterKind::HttpReqRate(Period::of(period)),
+        Counter::HttpReqCnt => CounterKind::HttpReqCnt,
+        Counter::HttpErrRate(period) => CounterKind::HttpErrRate(Period::of(period)),
+        Counter::HttpErrCnt => CounterKind::HttpErrCnt,
+        Counter::HttpFailRate(period) => CounterKind::HttpFailRate(Period::of(period)),
+        Counter::HttpFailCnt => CounterKind::HttpFailCnt,
+        Counter::ConnCur => CounterKind::ConnCur,
+        Counter::ConnRate(period) => CounterKind::ConnRate(Period::of(period)),
+        Counter::ConnCnt => CounterKind::ConnCnt,
+        Counter::BytesInRate(period) => CounterKind::BytesInRate(Period::of(period)),
+        Counter::BytesInCnt => CounterKind::BytesInCnt,
+        Counter::BytesOutRate(period) => CounterKind::BytesOutRate(Period::of(period)),
+        Counter::BytesOutCnt => CounterKind::BytesOutCnt,
+        Counter::Gpc0 => CounterKind::Gpc0,
+        Counter::Gpc0Rate(period) => CounterKind::Gpc0Rate(Period::of(period)),
+        Counter::Gpc1 => CounterKind::Gpc1,
+        Counter::Gpc1Rate(period) => CounterKind::Gpc1Rate(Period::of(period)),
+        Counter::Gpt0 => CounterKind::Gpt0,
+    }
 }
 
 fn directory(clients: &checked::Clients) -> Directory {

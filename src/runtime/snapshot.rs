@@ -1,10 +1,11 @@
 //! A configuration ready to serve: immutable, everything resolved and precomputed. A request holds one from its first
 //! byte to its last, so that a change never happens in the middle of it.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderValue;
 use rustls::ServerConfig;
 
@@ -16,13 +17,15 @@ use crate::limit::Plan;
 use crate::observe::stats::{BackendStats, FrontendStats, RequestCells, ServerStats};
 use crate::pool::{Budget, Policy, Pool};
 use crate::rewrite::header::HeaderChange;
+use crate::rewrite::path::PathRewrite;
 use crate::rewrite::redirect::Redirect;
+use crate::runtime::gate::Gate;
 use crate::runtime::target::Target;
-use crate::stick::Table;
+use crate::stick::{Gpc, Table};
 
 pub struct Snapshot {
     pub frontends: Vec<Frontend>,
-    /// Every bind of every frontend, in the order of the file.
+    /// Every bind of every frontend, in the order in which the process has bound them: they are known by their place.
     pub binds: Vec<Bind>,
     pub backends: Vec<Backend>,
     pub tables: Vec<StickTable>,
@@ -33,6 +36,8 @@ pub struct Snapshot {
     pub plans: Vec<NamedPlan>,
     pub admin: Admin,
     pub max_connections: usize,
+    /// Bytes of request bodies that may be held, all requests together.
+    pub max_body_memory: u64,
     pub shutdown_grace: Duration,
     /// `None`: no access log.
     pub access_log: Option<checked::AccessLogFormat>,
@@ -54,7 +59,9 @@ pub struct StickTable {
 
 pub struct Bind {
     pub frontend: usize,
-    pub address: SocketAddr,
+    pub address: checked::BindAddress,
+    /// Who must send a PROXY header; `None`: nobody may.
+    pub accept_proxy: Option<Arc<IpSet>>,
     pub tls: Option<Arc<ServerConfig>>,
 }
 
@@ -68,9 +75,17 @@ pub struct Frontend {
     pub max_request_body: u64,
     /// Connections from here get no `x-forwarded-for`; `None`: nobody does.
     pub forwarded_for_except: Option<IpSet>,
+    /// Whose `x-forwarded-for` is believed; `None`: nobody's.
+    pub forwarded_for_trust: Option<IpSet>,
     pub monitor: Option<String>,
+    /// By status.
+    pub error_bodies: HashMap<u16, ErrorBody>,
+    pub connection_rules: Vec<ConnectionRule>,
     pub rules: Vec<Rule>,
+    pub response_rules: Vec<ResponseRule>,
     pub default_backend: Option<usize>,
+    /// Open connections.
+    pub gate: Arc<Gate>,
     pub stats: Arc<FrontendStats>,
     /// Answers of tidegate itself, by code.
     pub local: Arc<RequestCells>,
@@ -88,11 +103,61 @@ pub struct Rule {
 pub enum Action {
     Deny(u16),
     Delay(Duration),
-    Redirect { status: u16, to: RedirectTo },
-    Headers(Vec<HeaderChange>),
+    Redirect {
+        status: u16,
+        to: RedirectTo,
+    },
+    Tarpit {
+        time: Duration,
+        status: u16,
+    },
+    SilentDrop,
+    /// `literal`: nothing in them depends on the request.
+    Headers {
+        changes: Vec<HeaderChange>,
+        literal: bool,
+    },
+    RewritePath(PathRewrite),
     Track(usize),
+    Raise {
+        table: usize,
+        which: Gpc,
+    },
+    SetGpt0 {
+        table: usize,
+        value: u32,
+    },
     UseBackend(usize),
-    Return { status: u16, content_type: HeaderValue, body: bytes::Bytes },
+    Return {
+        status: u16,
+        content_type: HeaderValue,
+        body: Bytes,
+    },
+}
+
+pub struct ConnectionRule {
+    pub condition: Option<Expression>,
+    pub action: ConnectionAction,
+}
+
+pub enum ConnectionAction {
+    Track(usize),
+    Reject,
+    SilentDrop,
+    Accept,
+    Raise { table: usize, which: Gpc },
+    SetGpt0 { table: usize, value: u32 },
+}
+
+pub struct ResponseRule {
+    pub condition: Option<Expression>,
+    pub changes: Vec<HeaderChange>,
+}
+
+/// What a client reads in place of our own error of a status.
+pub struct ErrorBody {
+    pub content_type: HeaderValue,
+    pub body: Bytes,
 }
 
 pub enum RedirectTo {

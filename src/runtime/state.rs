@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -20,6 +20,7 @@ use crate::pool::queue::Queue;
 use crate::pool::retry::Budget;
 use crate::pool::server::Server;
 use crate::runtime::gate::Gate;
+use crate::runtime::memory::Memory;
 use crate::runtime::target::Addresses;
 use crate::stick::{Table, TableSpec};
 
@@ -34,14 +35,20 @@ pub struct State {
     pub stopping: AtomicBool,
     /// Open client connections of the process.
     pub connections: Arc<Gate>,
+    /// What request bodies hold.
+    pub body_memory: Arc<Memory>,
     gates: Named<String, Gate>,
     tables: Mutex<Vec<(TableKey, Arc<Table>)>>,
     backends: Named<String, BackendState>,
     frontends: Named<String, FrontendStats>,
     cells: Named<(String, String, String), RequestCells>,
     addresses: Named<(String, u16), Addresses>,
-    tickets: OnceLock<Arc<dyn ProducesTickets>>,
+    tickets: Mutex<HashMap<TicketScope, Arc<dyn ProducesTickets>>>,
 }
+
+/// For whom session tickets are good. A client that resumes is not asked for its certificate again, so a ticket counts
+/// only where the same certificates would have been asked for.
+pub type TicketScope = [u8; 32];
 
 /// Things that are made once and kept under their name.
 pub struct Named<K, V>(Mutex<HashMap<K, Arc<V>>>);
@@ -75,27 +82,27 @@ impl State {
             ready: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             connections: Arc::default(),
+            body_memory: Arc::default(),
             gates: Named::default(),
             tables: Mutex::default(),
             backends: Named::default(),
             frontends: Named::default(),
             cells: Named::default(),
             addresses: Named::default(),
-            tickets: OnceLock::new(),
+            tickets: Mutex::default(),
         }
     }
 
-    /// The table of this name, with its entries where nothing about it changed.
+    /// The table of this name, with its entries where nothing about it changed, else a new one.
     pub fn table(&self, key: TableKey, spec: TableSpec) -> Arc<Table> {
-        let mut tables = self.tables.lock();
+        let tables = self.tables.lock();
         let kept = tables.iter().find(|(kept, table)| *kept == key && table.compatible(&spec));
-        if let Some((_, table)) = kept {
-            return table.clone();
-        }
-        tables.retain(|(_, table)| table.name() != spec.name);
-        let table = Arc::new(Table::new(spec));
-        tables.push((key, table.clone()));
-        table
+        kept.map_or_else(|| Arc::new(Table::new(spec)), |(_, table)| table.clone())
+    }
+
+    /// These are the tables in force from now on; entries of others are forgotten.
+    pub fn keep_tables(&self, tables: impl Iterator<Item = (TableKey, Arc<Table>)>) {
+        *self.tables.lock() = tables.collect();
     }
 
     pub fn backend(&self, name: &str) -> Arc<BackendState> {
@@ -135,16 +142,19 @@ impl State {
         self.addresses.all().into_iter().map(|(_, addresses)| addresses).collect()
     }
 
-    /// The keys of session tickets: one set for every bind and thread, rotated by rustls every six hours.
+    /// The keys of session tickets: one set for all binds and threads of a scope, kept over reloads, rotated by rustls
+    /// every six hours.
     ///
     /// # Errors
     /// The machine gives no random bytes.
-    pub fn tickets(&self) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
-        if let Some(tickets) = self.tickets.get() {
-            return Ok(tickets.clone());
+    pub fn tickets(&self, scope: TicketScope) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
+        let mut tickets = self.tickets.lock();
+        if let Some(known) = tickets.get(&scope) {
+            return Ok(known.clone());
         }
         let made = aws_lc_rs::Ticketer::new()?;
-        Ok(self.tickets.get_or_init(|| made).clone())
+        tickets.insert(scope, made.clone());
+        Ok(made)
     }
 }
 

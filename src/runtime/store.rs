@@ -19,7 +19,7 @@ impl Store {
         self.current.load_full()
     }
 
-    pub fn replace(&self, snapshot: Snapshot) {
-        self.current.store(Arc::new(snapshot));
+    pub fn replace(&self, snapshot: Arc<Snapshot>) {
+        self.current.store(snapshot);
     }
 }

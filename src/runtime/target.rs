@@ -72,6 +72,8 @@ pub struct Target {
     pub tls: Option<TargetTls>,
     /// The `Host` header that the server gets.
     pub host: HeaderValue,
+    /// Each connection begins with a PROXY header, and so belongs to one client.
+    pub send_proxy: bool,
     /// Replaces a leading `/v1` of the client's path.
     pub base_path: Option<String>,
     /// When a failure to connect was last written to the log, in ms: a dead server is not news a thousand times a second.

@@ -4,26 +4,30 @@
 //! HTTP/1 alternates between writing and waiting for a read, so for it `flush` may wait for the next read
 //! ([`Flush::BeforeRead`]); HTTP/2 flushes when it means it ([`Flush::AtOnce`]).
 
+mod watch;
+
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::protocols::l4::socket::SocketAddr as PingoraAddress;
 use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
     UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::transport::client::Client;
+use crate::transport::socket::forget_when_closed;
+
+pub use watch::{FloodWatch, Watch};
 
 /// What is gathered before it is written whatever happens; also the largest TLS record.
 const GATHER: usize = 16 * 1024;
@@ -74,7 +78,18 @@ impl Wire for TcpStream {
     }
 }
 
-/// A TCP or TLS connection, `S` being [`TcpStream`] or a tokio-rustls stream over it.
+/// Which of the bytes that come a reader gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Those of the message that is expected; what follows it is kept for later.
+    Message = 0,
+    /// None: they are kept for later, and only the leaving of the peer is seen.
+    Nothing = 1,
+    /// All, whatever was expected: the connection is a tunnel now.
+    Everything = 2,
+}
+
+/// A TCP or TLS connection, `S` being [`TcpStream`], a [`crate::transport::socket::Socket`] or a tokio-rustls stream.
 #[derive(Debug)]
 pub struct Io<S: Wire> {
     stream: S,
@@ -89,28 +104,22 @@ pub struct Io<S: Wire> {
     /// Read from the stream, not yet asked for.
     early: Vec<u8>,
     early_read: usize,
-    /// What comes now belongs to the next request: readers see nothing of it, but they see the peer leave.
-    held: AtomicBool,
+    /// A [`Reading`].
+    reading: AtomicU8,
+    /// What comes is followed byte for byte, and judged before anybody sees it.
+    watch: Watch,
+    /// Bytes written in all.
+    sent: u64,
     /// The connection ends with a reset.
     reset: AtomicBool,
     /// Runs while the end waits for the peer.
     patience: Option<Pin<Box<tokio::time::Sleep>>>,
-    socket: Arc<SocketDigest>,
-    tls: Option<(Arc<SslDigest>, ALPN)>,
+    client: Option<(Arc<Client>, Option<Arc<ProxyDigest>>)>,
 }
 
 impl<S: Wire> Io<S> {
-    /// Wraps `stream`, whose TCP socket is `tcp`; `peer` is the address to report (RFC: none; PROXY protocol may
-    /// replace the socket's own).
-    pub fn new(
-        stream: S,
-        side: Side,
-        flush: Flush,
-        tcp: TcpFacts,
-        tls: Option<(Arc<SslDigest>, ALPN)>,
-    ) -> Io<S> {
-        let socket = SocketDigest::from_raw_fd(tcp.fd);
-        let _ = socket.peer_addr.set(tcp.peer.map(PingoraAddress::Inet));
+    /// Wraps `stream`; `client` is whose connection it is, where we accepted it.
+    pub fn new(stream: S, side: Side, flush: Flush, client: Option<Arc<Client>>) -> Io<S> {
         Io {
             stream,
             side,
@@ -121,12 +130,37 @@ impl<S: Wire> Io<S> {
             cut: false,
             early: Vec::new(),
             early_read: 0,
-            held: AtomicBool::new(false),
+            reading: AtomicU8::new(Reading::Message as u8),
+            watch: Watch::Off,
+            sent: 0,
             reset: AtomicBool::new(false),
             patience: None,
-            socket: Arc::new(socket),
-            tls,
+            client: client.map(|client| {
+                let carried = client.carried();
+                (client, carried)
+            }),
         }
+    }
+
+    /// Follows what comes from here on.
+    pub fn watch(&mut self, watch: Watch) {
+        self.watch = watch;
+        self.reading(Reading::Message);
+    }
+
+    /// Whether everything of the message that was watched has come, and nothing was wrong with it.
+    pub fn is_between_messages(&self) -> bool {
+        self.watch.is_over()
+    }
+
+    /// What was wrong with what came, if something was.
+    pub fn fault(&self) -> Option<&'static str> {
+        self.watch.fault()
+    }
+
+    /// Whose connection it is.
+    pub fn client(&self) -> Option<&Arc<Client>> {
+        self.client.as_ref().map(|(client, _)| client)
     }
 
     /// Gives `bytes` back, to be read again first.
@@ -136,10 +170,42 @@ impl<S: Wire> Io<S> {
         self.early.splice(..0, bytes.iter().copied());
     }
 
-    /// While held, a read waits until the peer closes; what the peer sends is kept for later. A client that pipelines
-    /// its next request is told apart from one that leaves.
-    pub fn hold(&self, held: bool) {
-        self.held.store(held, Ordering::Relaxed);
+    /// Says which bytes are for the reader. A client that pipelines its next request is so told apart from one that leaves.
+    pub fn reading(&self, reading: Reading) {
+        self.reading.store(reading as u8, Ordering::Relaxed);
+    }
+
+    /// Whether what comes is for later.
+    fn keeps(&self) -> bool {
+        match self.reading.load(Ordering::Relaxed) {
+            mode if mode == Reading::Nothing as u8 => true,
+            mode if mode == Reading::Everything as u8 => false,
+            _ => self.watch.is_over(),
+        }
+    }
+
+    /// Judges what was read behind `before`, and takes back what is not for this reader.
+    fn judge(&mut self, buffer: &mut ReadBuf<'_>, before: usize) -> Poll<io::Result<()>> {
+        if self.reading.load(Ordering::Relaxed) == Reading::Everything as u8 {
+            return Poll::Ready(Ok(()));
+        }
+        let new = &buffer.filled()[before..];
+        if new.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let passed = self.watch.feed(new, self.sent);
+        if let Ok(n) = passed
+            && n < new.len()
+        {
+            let rest = new[n..].to_vec();
+            self.unread(&rest);
+        }
+        buffer.set_filled(before + passed.unwrap_or(0));
+        match passed {
+            Ok(0) if self.watch.is_stopped() => Poll::Pending,
+            Ok(_) => Poll::Ready(Ok(())),
+            Err(fault) => Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault))),
+        }
     }
 
     /// The connection is to end with a reset: where only its end tells the end of a message, an ordinary close would
@@ -253,19 +319,6 @@ fn begins_final_answer(mut bytes: &[u8]) -> bool {
     false
 }
 
-/// What is known of the TCP socket under a stream.
-#[derive(Clone, Copy, Debug)]
-pub struct TcpFacts {
-    pub fd: std::os::fd::RawFd,
-    pub peer: Option<std::net::SocketAddr>,
-}
-
-impl TcpFacts {
-    pub fn of(tcp: &TcpStream, peer: std::net::SocketAddr) -> TcpFacts {
-        TcpFacts { fd: tcp.as_raw_fd(), peer: Some(peer) }
-    }
-}
-
 impl<S: Wire> AsyncRead for Io<S> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -273,9 +326,15 @@ impl<S: Wire> AsyncRead for Io<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let held = this.held.load(Ordering::Relaxed);
-        if !held && this.take_early(buffer) {
-            return Poll::Ready(Ok(()));
+        if let Some(fault) = this.fault() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)));
+        }
+        if this.watch.is_stopped() {
+            return Poll::Pending;
+        }
+        let (kept, before) = (this.keeps(), buffer.filled().len());
+        if !kept && this.take_early(buffer) {
+            return this.judge(buffer, before);
         }
         // Who waits for the peer must have said everything first. A peer that does not read what we say may still be
         // read from: its answer, or its leaving, is what ends the wait.
@@ -284,14 +343,15 @@ impl<S: Wire> AsyncRead for Io<S> {
             this.unflushed = false;
             // What the peer sent before it stopped reading is still worth reading.
             return match Pin::new(&mut this.stream).poll_read(cx, buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => Poll::Ready(Ok(())),
+                Poll::Ready(Ok(())) if buffer.filled().len() > before => this.judge(buffer, before),
                 _ => Poll::Ready(Err(e)),
             };
         }
-        if held {
+        if kept {
             return this.poll_peer_leaving(cx);
         }
-        Pin::new(&mut this.stream).poll_read(cx, buffer)
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+        this.judge(buffer, before)
     }
 }
 
@@ -299,6 +359,12 @@ impl<S: Wire> Drop for Io<S> {
     /// What was said but not sent yet still goes out, as far as the socket takes it: an error answer, say, on a
     /// connection that is not used again.
     fn drop(&mut self) {
+        if self.client().is_some_and(|client| client.is_forgotten()) {
+            if let Some(tcp) = self.stream.tcp() {
+                forget_when_closed(tcp);
+            }
+            return;
+        }
         if self.reset.load(Ordering::Relaxed) {
             if let Some(tcp) = self.stream.tcp() {
                 let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
@@ -324,6 +390,7 @@ impl<S: Wire> AsyncWrite for Io<S> {
                 return match Pin::new(&mut this.stream).poll_write(cx, bytes) {
                     Poll::Ready(done) => {
                         this.unflushed = true;
+                        this.sent += *done.as_ref().unwrap_or(&0) as u64;
                         Poll::Ready(done)
                     }
                     Poll::Pending => this.poll_early(cx).map(Err),
@@ -334,6 +401,7 @@ impl<S: Wire> AsyncWrite for Io<S> {
             this.gathered.reserve(bytes.len().max(2048));
         }
         this.gathered.extend_from_slice(bytes);
+        this.sent += bytes.len() as u64;
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -350,6 +418,9 @@ impl<S: Wire> AsyncWrite for Io<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.client().is_some_and(|client| client.is_forgotten()) {
+            return Poll::Ready(Ok(()));
+        }
         let ended = match this.poll_drain(cx) {
             Poll::Ready(drained) => {
                 drained?;
@@ -382,15 +453,8 @@ impl<S: Wire> UniqueID for Io<S> {
     }
 }
 
-impl<S: Wire> Ssl for Io<S> {
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.tls.as_ref().map(|(digest, _)| digest.clone())
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.tls.as_ref().map(|(_, alpn)| alpn.clone())
-    }
-}
+/// The accept path knows about TLS and tells the proxy itself.
+impl<S: Wire> Ssl for Io<S> {}
 
 impl<S: Wire> GetTimingDigest for Io<S> {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
@@ -400,13 +464,13 @@ impl<S: Wire> GetTimingDigest for Io<S> {
 
 impl<S: Wire> GetProxyDigest for Io<S> {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        None
+        self.client.as_ref().and_then(|(_, carried)| carried.clone())
     }
 }
 
 impl<S: Wire> GetSocketDigest for Io<S> {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        Some(self.socket.clone())
+        None
     }
 }
 

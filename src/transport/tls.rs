@@ -1,46 +1,64 @@
-//! TLS on both sides with tokio-rustls, wrapped so that Pingora sees a stream of ours.
+//! TLS on both sides with tokio-rustls, and what a handshake tells.
 
 use std::io;
 use std::sync::Arc;
 
-use pingora::protocols::ALPN;
-use pingora::protocols::tls::SslDigest;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::transport::io::{Flush, Io, Side, TcpFacts, Wire};
+use crate::transport::client::{Subject, Tls};
+use crate::transport::io::{Flush, Io, Side, Wire};
+use crate::transport::socket::Socket;
 
-impl Wire for tokio_rustls::server::TlsStream<TcpStream> {
+impl Wire for server::TlsStream<Socket> {
+    fn tcp(&self) -> Option<&TcpStream> {
+        self.get_ref().0.tcp()
+    }
+}
+
+impl Wire for client::TlsStream<TcpStream> {
     fn tcp(&self) -> Option<&TcpStream> {
         Some(self.get_ref().0)
     }
 }
 
-impl Wire for tokio_rustls::client::TlsStream<TcpStream> {
-    fn tcp(&self) -> Option<&TcpStream> {
-        Some(self.get_ref().0)
-    }
-}
+pub type ClientTls = Io<server::TlsStream<Socket>>;
+pub type ServerTls = Io<client::TlsStream<TcpStream>>;
 
-pub type ClientTls = Io<tokio_rustls::server::TlsStream<TcpStream>>;
-pub type ServerTls = Io<tokio_rustls::client::TlsStream<TcpStream>>;
+/// A client's handshake that succeeded.
+pub struct Accepted {
+    pub stream: server::TlsStream<Socket>,
+    pub http2: bool,
+    pub tls: Tls,
+}
 
 /// Completes the handshake of a client. The caller bounds its time.
 ///
 /// # Errors
 /// Whatever the handshake fails with; rustls has sent its alert by then.
-pub async fn accept(config: Arc<ServerConfig>, tcp: TcpStream, facts: TcpFacts) -> io::Result<ClientTls> {
-    let stream = TlsAcceptor::from(config).accept(tcp).await?;
+pub async fn accept(config: Arc<ServerConfig>, socket: Socket) -> io::Result<Accepted> {
+    let stream = TlsAcceptor::from(config).accept(socket).await?;
     let connection = stream.get_ref().1;
-    let alpn = match connection.alpn_protocol() {
-        Some(b"h2") => ALPN::H2,
-        _ => ALPN::H1,
+    let version = match connection.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        _ => "TLSv1.3",
     };
-    let digest = digest(connection.negotiated_cipher_suite(), connection.protocol_version());
-    let flush = if alpn == ALPN::H2 { Flush::AtOnce } else { Flush::BeforeRead };
-    Ok(Io::new(stream, Side::Client, flush, facts, Some((digest, alpn))))
+    let cipher = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+    let subject = connection.peer_certificates().and_then(|chain| subject(chain.first()?));
+    let tls = Tls { version, cipher: cipher.unwrap_or(""), subject };
+    let http2 = connection.alpn_protocol() == Some(b"h2");
+    Ok(Accepted { stream, http2, tls })
+}
+
+/// `None`: not a certificate, which no verified one is.
+fn subject(certificate: &CertificateDer<'_>) -> Option<Subject> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let name = certificate.subject();
+    let common_name = name.iter_common_name().last().and_then(|name| name.as_str().ok()).map(str::to_owned);
+    Some(Subject { common_name, distinguished_name: name.to_string() })
 }
 
 /// Completes the handshake with a server. The caller bounds its time.
@@ -51,23 +69,7 @@ pub async fn connect(
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
     tcp: TcpStream,
-    facts: TcpFacts,
 ) -> io::Result<ServerTls> {
     let stream = TlsConnector::from(config).connect(name, tcp).await?;
-    let connection = stream.get_ref().1;
-    let digest = digest(connection.negotiated_cipher_suite(), connection.protocol_version());
-    Ok(Io::new(stream, Side::Server, Flush::BeforeRead, facts, Some((digest, ALPN::H1))))
-}
-
-fn digest(
-    suite: Option<rustls::SupportedCipherSuite>,
-    version: Option<rustls::ProtocolVersion>,
-) -> Arc<SslDigest> {
-    let suite = suite.and_then(|s| s.suite().as_str()).unwrap_or("");
-    let version = match version {
-        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
-        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
-        _ => "",
-    };
-    Arc::new(SslDigest::new(suite, version, None, None, Vec::new()))
+    Ok(Io::new(stream, Side::Server, Flush::BeforeRead, None))
 }

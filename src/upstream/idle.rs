@@ -8,11 +8,8 @@ use ahash::AHashMap;
 use parking_lot::Mutex;
 use pingora::protocols::Stream;
 use tokio::io::ReadBuf;
-use tokio::net::TcpStream;
 
 use crate::base::clock::Tick;
-use crate::transport::io::Io;
-use crate::transport::tls::ServerTls;
 
 /// How long an idle connection is kept: below the keep-alive of common servers (nginx 75 s, uvicorn 5 s apart), so that
 /// few requests meet a connection that is just being closed.
@@ -60,16 +57,6 @@ impl IdlePool {
             !pool.is_empty()
         });
         drop(pools);
-    }
-}
-
-/// Whether nothing of the last exchange is left on a connection: all of the request went out, nothing came unasked.
-pub fn is_clean(stream: &Stream) -> bool {
-    let stream = (**stream).as_any();
-    match (stream.downcast_ref::<Io<TcpStream>>(), stream.downcast_ref::<ServerTls>()) {
-        (Some(plain), _) => plain.is_clean(),
-        (_, Some(tls)) => tls.is_clean(),
-        _ => false,
     }
 }
 

@@ -73,10 +73,11 @@ fn stream_at_an_interrupt_is_told_and_logged() {
 fn signals_for_reload_and_upgrade_do_not_end_the_process() {
     let one = Upstream::named("one");
     let mut edge = edge("10s", &one.url());
-    for (signal, name) in [("HUP", "SIGHUP"), ("USR2", "SIGUSR2")] {
+    for (signal, name, told) in [("HUP", "SIGHUP", "is in force"), ("USR2", "SIGUSR2", "not implemented yet")]
+    {
         edge.process.signal(signal);
-        edge.process.await_lines(&format!("a warning about {name}"), |_, stderr| {
-            stderr.iter().any(|line| line.contains("WARN") && line.contains(name)).then_some(())
+        edge.process.await_lines(&format!("a word about {name}"), |_, stderr| {
+            stderr.iter().any(|line| line.contains(told)).then_some(())
         });
         assert_eq!(edge.servers(1), ["one"], "{name}");
         assert!(edge.process.exited().is_none(), "{name} ended it");

@@ -71,7 +71,7 @@ fn node(config: &str) -> Node {
     frontend.stats.duration.observe(Duration::from_millis(5));
     drop(frontend.stats.request(now));
     let store = Arc::new(Store::new(snapshot));
-    let view = View::new(&store, &state, vec![("web".into(), "127.0.0.1:8443".parse().unwrap())], || 3);
+    let view = View::new(&store, &state, vec!["127.0.0.1:8443".into()], || 3);
     Node { view: Arc::new(view), stop: watch::channel(false).0 }
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
 use crate::base::secret::Secret;
-use crate::config::checked::{AccessLogTarget, Checked, Host, Server};
+use crate::config::checked::{AccessLogTarget, BindAddress, Checked, Host, Server};
 
 /// The clients' keys in `conf/demo.yaml`. The checked configuration only has their digests.
 pub const DEMO_KEY: &str = "demo-key";
@@ -57,7 +57,10 @@ impl Plan {
     fn from_checked(checked: &Checked, ca: &Path) -> anyhow::Result<Plan> {
         let bind = |tls: bool| {
             let mut binds = checked.listeners().filter(|(_, bind)| bind.tls.is_some() == tls);
-            binds.next().map(|(_, bind)| bind.address)
+            binds.find_map(|(_, bind)| match bind.address {
+                BindAddress::Tcp(address) => Some(address),
+                BindAddress::Unix(_) | BindAddress::Fd(_) => None,
+            })
         };
         let servers = checked.backends.iter().flat_map(|backend| &backend.servers);
         let access_log = match &checked.log.access.to {

@@ -99,6 +99,11 @@ impl HeaderText {
         }
     }
 
+    /// Whether nothing is fetched into it.
+    pub fn is_literal(&self) -> bool {
+        matches!(self.0, Kind::Literal(_))
+    }
+
     /// The value for a message. A literal one is not copied. Bytes that no header may carry are left out of what was
     /// fetched, and spaces at both ends of the whole.
     ///

@@ -32,8 +32,13 @@ fn one(checked: &Checked, test: &Test) -> Result<Acl, crate::acl::PatternError> 
         },
         Test::Method(methods) => Acl::method(methods.iter().map(|method| method.as_str()), false),
         Test::Host(hosts) => Acl::host(hosts),
-        Test::Header { name, values } => Acl::Header { name: name.clone(), test: values_of(values.as_ref()) },
-        Test::Query { name, values } => Acl::query(name, values_of(values.as_ref())),
+        Test::Header { name, values } => {
+            Acl::Header { name: name.clone(), test: values_of(values.as_ref())? }
+        }
+        Test::Query { name, values } => Acl::query(name, values_of(values.as_ref())?),
+        Test::ClientCn(names) => Acl::client_cn(names),
+        Test::ClientDn(subjects) => Acl::client_dn(subjects),
+        Test::Status(statuses) => Acl::status(statuses.iter().cloned()),
         Test::Src(nets) => Acl::Source(nets.iter().copied().collect::<IpSet>()),
         Test::ApiKey(keys) => Acl::api_key(
             keys.iter().filter_map(|key| checked.clients.keys.get(*key)).map(|key| &key.name),
@@ -48,18 +53,15 @@ fn one(checked: &Checked, test: &Test) -> Result<Acl, crate::acl::PatternError> 
     })
 }
 
-fn values_of(values: Option<&Text>) -> ValueTest {
-    match values {
-        None => ValueTest::Present(true),
-        Some(text) => {
-            let position = match text.how {
-                How::BeginsWith => Position::Start,
-                How::EndsWith => Position::End,
-                How::Equals | How::Matches => Position::Whole,
-            };
-            ValueTest::OneOf(PatternList::new(&text.values, position, text.ignore_case))
-        }
-    }
+fn values_of(values: Option<&Text>) -> Result<ValueTest, crate::acl::PatternError> {
+    let Some(text) = values else { return Ok(ValueTest::Present(true)) };
+    let position = match text.how {
+        How::Equals => Position::Whole,
+        How::BeginsWith => Position::Start,
+        How::EndsWith => Position::End,
+        How::Matches => return ValueTest::regex(&text.values, text.ignore_case),
+    };
+    Ok(ValueTest::OneOf(PatternList::new(&text.values, position, text.ignore_case)))
 }
 
 pub fn condition(expression: &Expression) -> crate::acl::Expression {

@@ -93,6 +93,7 @@ fn server(config: &checked::Server, kept: &Arc<BackendState>, state: &State) -> 
         addresses,
         tls,
         host: HeaderValue::try_from(authority.as_str()).map_err(|_| bad(&authority))?,
+        send_proxy: config.send_proxy,
         base_path: url.base_path.clone(),
         warned: AtomicU64::new(0),
     };
@@ -121,7 +122,7 @@ fn target_tls(config: &checked::Server) -> Result<TargetTls, CompileError> {
 /// Equal for two servers that an idle connection may serve alike: same address, same TLS.
 fn identity(config: &checked::Server) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (config.url.tls, config.url.port).hash(&mut hasher);
+    (config.url.tls, config.url.port, config.send_proxy).hash(&mut hasher);
     match &config.url.host {
         Host::Name(name) => name.hash(&mut hasher),
         Host::Ip(IpAddr::V4(ip)) => ip.hash(&mut hasher),

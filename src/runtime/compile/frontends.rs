@@ -1,15 +1,13 @@
-//! Frontends, their rules, and their binds.
+//! Frontends and their binds.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::acl::IpSet;
-use crate::config::checked::{self, Checked, RedirectTarget};
-use crate::rewrite::header::HeaderChange;
-use crate::rewrite::redirect::{Redirect, Scheme};
-use crate::runtime::compile::{CompileError, acls, tls};
-use crate::runtime::snapshot::{Action, Backend, Bind, Frontend, RedirectTo, Rule};
+use crate::config::checked::{self, Checked};
+use crate::runtime::compile::{CompileError, rules, tls};
+use crate::runtime::snapshot::{Backend, Bind, ErrorBody, Frontend};
 use crate::runtime::state::State;
 
 pub fn compile(
@@ -34,6 +32,7 @@ fn one(
         .collect();
     let forwarded_for_except =
         frontend.forwarded_for.as_ref().map(|option| option.except.iter().copied().collect::<IpSet>());
+    let trust = frontend.forwarded_for.as_ref().map(|option| &option.trust).filter(|trust| !trust.is_empty());
     Ok(Frontend {
         name: Arc::from(&*frontend.name),
         max_connections: frontend.max_connections,
@@ -43,13 +42,15 @@ fn one(
         total: frontend.timeouts.total,
         max_request_body: frontend.max_request_body,
         forwarded_for_except,
+        forwarded_for_trust: trust.map(|trust| trust.iter().copied().collect()),
         monitor: frontend.monitor.clone(),
-        rules: frontend
-            .rules
-            .iter()
-            .map(|rule| self::rule(rule, &frontend.name))
-            .collect::<Result<_, _>>()?,
+        error_bodies: frontend.error_bodies.iter().map(error_body).collect(),
+        connection_rules: rules::of_connections(&frontend.connection_rules, checked),
+        rules: rules::of_requests(&frontend.rules, checked).map_err(|e| e.in_frontend(&frontend.name))?,
+        response_rules: rules::of_answers(&frontend.response_rules)
+            .map_err(|e| e.in_frontend(&frontend.name))?,
         default_backend: frontend.default_backend,
+        gate: state.gate(&frontend.name),
         stats: state.frontend_stats(&frontend.name),
         local: cells("", ""),
         unserved: checked.backends.iter().map(|backend| cells(&backend.name, "")).collect(),
@@ -57,58 +58,8 @@ fn one(
     })
 }
 
-fn rule(rule: &checked::Rule, frontend: &str) -> Result<Rule, CompileError> {
-    let action = match &rule.action {
-        checked::Action::Deny { status } => Action::Deny(*status),
-        checked::Action::Delay(time) => Action::Delay(*time),
-        checked::Action::Redirect(redirect) => {
-            Action::Redirect { status: redirect.status, to: target(&redirect.target) }
-        }
-        checked::Action::SetHeader(fields) => {
-            changes(fields.iter().map(|(n, v)| HeaderChange::Set(n.clone(), v.clone())), rule, frontend)?
-        }
-        checked::Action::RemoveHeader(names) => {
-            changes(names.iter().cloned().map(HeaderChange::Remove), rule, frontend)?
-        }
-        checked::Action::Track(table) => Action::Track(*table),
-        checked::Action::UseBackend(backend) => Action::UseBackend(*backend),
-        checked::Action::Return(answer) => Action::Return {
-            status: answer.status,
-            content_type: answer.content_type.clone(),
-            body: Bytes::from(answer.body.clone()),
-        },
-    };
-    Ok(Rule { condition: rule.condition.as_ref().map(acls::condition), action })
-}
-
-fn changes(
-    changes: impl Iterator<Item = HeaderChange>,
-    rule: &checked::Rule,
-    frontend: &str,
-) -> Result<Action, CompileError> {
-    let changes: Vec<HeaderChange> = changes.collect();
-    for change in &changes {
-        change.check().map_err(|error| CompileError::Rule {
-            frontend: frontend.to_owned(),
-            line: rule.line,
-            error: error.to_string(),
-        })?;
-    }
-    Ok(Action::Headers(changes))
-}
-
-fn target(target: &RedirectTarget) -> RedirectTo {
-    match target {
-        RedirectTarget::Location(location) => RedirectTo::Location(location.clone()),
-        RedirectTarget::Parts { scheme, host, port } => RedirectTo::Parts(Redirect {
-            scheme: scheme.map(|scheme| match scheme {
-                checked::Scheme::Http => Scheme::Http,
-                checked::Scheme::Https => Scheme::Https,
-            }),
-            host: host.clone(),
-            port: *port,
-        }),
-    }
+fn error_body(own: &checked::ErrorBody) -> (u16, ErrorBody) {
+    (own.status, ErrorBody { content_type: own.content_type.clone(), body: Bytes::from(own.body.clone()) })
 }
 
 pub fn binds(checked: &Checked, state: &State) -> Result<Vec<Bind>, CompileError> {
@@ -116,10 +67,16 @@ pub fn binds(checked: &Checked, state: &State) -> Result<Vec<Bind>, CompileError
         .listeners()
         .map(|(frontend, bind)| {
             let tls = match &bind.tls {
-                Some(tls) => Some(tls::bind(tls, state.tickets()?)?),
+                Some(tls) => Some(tls::bind(tls, state.tickets(tls::ticket_scope(tls))?)?),
                 None => None,
             };
-            Ok(Bind { frontend, address: bind.address, tls })
+            let accept_proxy = bind.accept_proxy.as_ref();
+            Ok(Bind {
+                frontend,
+                address: bind.address.clone(),
+                accept_proxy: accept_proxy.map(|from| Arc::new(from.iter().copied().collect())),
+                tls,
+            })
         })
         .collect()
 }

@@ -7,15 +7,20 @@ use std::sync::{Arc, OnceLock};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme, SupportedCipherSuite,
     SupportedProtocolVersion,
 };
+use sha2::{Digest, Sha256};
 
-use crate::config::checked::{Alpn, BindTls, Certificate, ServerTls, TlsVersion};
+use crate::config::checked::{
+    Alpn, Authorities, BindTls, Certificate, Cipher, ClientAuthorities, ServerTls, TlsVersion,
+};
 use crate::runtime::compile::CompileError;
+use crate::runtime::state::TicketScope;
 
 /// What every rustls configuration here is built from.
 pub fn provider() -> Arc<CryptoProvider> {
@@ -23,7 +28,7 @@ pub fn provider() -> Arc<CryptoProvider> {
     PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider())).clone()
 }
 
-/// The configuration of a bind. `tickets` is one for all binds and threads, so that sessions resume everywhere.
+/// The configuration of a bind. `tickets` is one for all binds and threads of a scope, so that sessions resume everywhere.
 ///
 /// # Errors
 /// A private key that rustls cannot use, or that does not belong to its certificate.
@@ -32,10 +37,26 @@ pub fn bind(tls: &BindTls, tickets: Arc<dyn ProducesTickets>) -> Result<Arc<Serv
         TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::Tls13 => &[&rustls::version::TLS13],
     };
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(versions)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Names::new(&tls.certificates)?));
+    let provider = match &tls.ciphers {
+        None => provider(),
+        Some(chosen) => Arc::new(CryptoProvider {
+            cipher_suites: chosen.iter().map(|cipher| suite(*cipher)).collect(),
+            ..(*provider()).clone()
+        }),
+    };
+    // A version without a cipher suite cannot be spoken.
+    let spoken = |version: &&&SupportedProtocolVersion| {
+        provider.cipher_suites.iter().any(|suite| suite.version().version == version.version)
+    };
+    let versions: Vec<&SupportedProtocolVersion> = versions.iter().filter(spoken).copied().collect();
+    let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&versions)?;
+    let builder = match &tls.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(client_ca) => builder.with_client_cert_verifier(verifier(client_ca, &provider)?),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(Names::new(&tls.certificates)?));
+    // The order of the suites is ours, strongest first, or the file's.
+    config.ignore_client_order = true;
     config.alpn_protocols = tls
         .alpn
         .iter()
@@ -49,30 +70,72 @@ pub fn bind(tls: &BindTls, tickets: Arc<dyn ProducesTickets>) -> Result<Arc<Serv
     Ok(Arc::new(config))
 }
 
-/// Chooses the certificate by the name that the client asks for; without one, or for an unknown name, the first.
+/// Clients must show, or may show, a certificate that comes from one of these authorities.
+fn verifier(
+    client_ca: &ClientAuthorities,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, CompileError> {
+    let roots = store(&client_ca.authorities)?;
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+    let builder = if client_ca.optional { builder.allow_unauthenticated() } else { builder };
+    builder.build().map_err(|error| CompileError::ClientAuthorities {
+        path: client_ca.authorities.path.clone(),
+        error: error.to_string(),
+    })
+}
+
+/// See [`TicketScope`].
+pub fn ticket_scope(tls: &BindTls) -> TicketScope {
+    let mut hash = Sha256::new();
+    if let Some(client_ca) = &tls.client_ca {
+        hash.update([1 + u8::from(client_ca.optional)]);
+        for certificate in &client_ca.authorities.certificates {
+            hash.update((certificate.len() as u64).to_be_bytes());
+            hash.update(certificate);
+        }
+    }
+    hash.finalize().into()
+}
+
+fn suite(cipher: Cipher) -> SupportedCipherSuite {
+    use aws_lc_rs::cipher_suite as suites;
+    match cipher {
+        Cipher::Aes256GcmSha384 => suites::TLS13_AES_256_GCM_SHA384,
+        Cipher::Aes128GcmSha256 => suites::TLS13_AES_128_GCM_SHA256,
+        Cipher::ChaCha20Poly1305Sha256 => suites::TLS13_CHACHA20_POLY1305_SHA256,
+        Cipher::EcdheEcdsaAes256GcmSha384 => suites::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        Cipher::EcdheEcdsaAes128GcmSha256 => suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        Cipher::EcdheEcdsaChaCha20Poly1305Sha256 => suites::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        Cipher::EcdheRsaAes256GcmSha384 => suites::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        Cipher::EcdheRsaAes128GcmSha256 => suites::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        Cipher::EcdheRsaChaCha20Poly1305Sha256 => suites::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    }
+}
+
+/// Chooses the certificate by the name that the client asks for; without one, or for an unknown name, the first. Of
+/// several for one name (ECDSA and RSA, say) it is the first that the client can verify.
 #[derive(Debug)]
 struct Names {
-    first: Arc<CertifiedKey>,
+    all: Vec<Arc<CertifiedKey>>,
     /// Lower case; `*.example.test` stands for one label.
-    by_name: HashMap<String, Arc<CertifiedKey>>,
+    by_name: HashMap<String, Vec<Arc<CertifiedKey>>>,
 }
 
 impl Names {
     fn new(certificates: &[Certificate]) -> Result<Names, CompileError> {
-        let mut first = None;
-        let mut by_name = HashMap::new();
+        let mut all = Vec::new();
+        let mut by_name: HashMap<String, Vec<_>> = HashMap::new();
         for certificate in certificates {
             let key = Arc::new(certified(certificate)?);
             for name in names(certificate) {
-                by_name.entry(name).or_insert_with(|| key.clone());
+                by_name.entry(name).or_default().push(key.clone());
             }
-            first.get_or_insert(key);
+            all.push(key);
         }
-        let first = first.ok_or(CompileError::NoCertificate)?;
-        Ok(Names { first, by_name })
+        if all.is_empty() { Err(CompileError::NoCertificate) } else { Ok(Names { all, by_name }) }
     }
 
-    fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
+    fn find(&self, name: &str) -> Option<&Vec<Arc<CertifiedKey>>> {
         let name = name.to_ascii_lowercase();
         self.by_name.get(&name).or_else(|| {
             let (_, parent) = name.split_once('.')?;
@@ -83,7 +146,9 @@ impl Names {
 
 impl ResolvesServerCert for Names {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(hello.server_name().and_then(|name| self.find(name)).unwrap_or(&self.first).clone())
+        let named = hello.server_name().and_then(|name| self.find(name)).unwrap_or(&self.all);
+        let usable = named.iter().find(|key| key.key.choose_scheme(hello.signature_schemes()).is_some());
+        usable.or(named.first()).cloned()
     }
 }
 
@@ -118,7 +183,13 @@ pub fn server(tls: &ServerTls) -> Result<Arc<ClientConfig>, CompileError> {
 }
 
 fn roots(tls: &ServerTls) -> Result<Arc<RootCertStore>, CompileError> {
-    let Some(ca) = &tls.ca else { return system_roots() };
+    match &tls.ca {
+        None => system_roots(),
+        Some(ca) => store(ca),
+    }
+}
+
+fn store(ca: &Authorities) -> Result<Arc<RootCertStore>, CompileError> {
     let mut roots = RootCertStore::empty();
     for certificate in &ca.certificates {
         roots

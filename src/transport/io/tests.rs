@@ -4,7 +4,7 @@ use super::*;
 
 fn io(size: usize, side: Side, flush: Flush) -> (Io<DuplexStream>, DuplexStream) {
     let (ours, theirs) = tokio::io::duplex(size);
-    (Io::new(ours, side, flush, TcpFacts { fd: -1, peer: None }, None), theirs)
+    (Io::new(ours, side, flush, None), theirs)
 }
 
 fn run<F: Future>(f: F) -> F::Output {
@@ -127,7 +127,7 @@ fn what_tls_holds_back_goes_out_while_the_peer_is_waited_for() {
     run(async {
         let (ours, mut peer) = tokio::io::duplex(100);
         let lazy = Lazy { inner: ours, held: Vec::new() };
-        let mut io = Io::new(lazy, Side::Client, Flush::BeforeRead, TcpFacts { fd: -1, peer: None }, None);
+        let mut io = Io::new(lazy, Side::Client, Flush::BeforeRead, None);
         io.write_all(&[b'x'; 40_000]).await.unwrap();
         io.write_all(b"end").await.unwrap();
         let mut got = vec![0u8; 40_003];
@@ -148,13 +148,13 @@ fn a_held_stream_keeps_a_pipelined_request_and_sees_the_client_leave() {
         let mut got = [0u8; 4];
         io.read_exact(&mut got).await.unwrap();
         assert_eq!(&got, b"body");
-        io.hold(true);
+        io.reading(Reading::Nothing);
         peer.write_all(b"next").await.unwrap();
         assert!(futures::FutureExt::now_or_never(io.read(&mut got)).is_none(), "not for this request");
-        io.hold(false);
+        io.reading(Reading::Message);
         io.read_exact(&mut got).await.unwrap();
         assert_eq!(&got, b"next");
-        io.hold(true);
+        io.reading(Reading::Nothing);
         drop(peer);
         assert_eq!(io.read(&mut got).await.unwrap(), 0);
     });

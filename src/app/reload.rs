@@ -1,0 +1,135 @@
+//! Puts a changed file in force while the process serves: it is read, checked and compiled, then the snapshot is
+//! replaced in one step, or nothing changes at all. Requests in flight go on with the snapshot that they began with, and
+//! connections stay open: only their next request sees the new one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use log::{error, info, warn};
+use parking_lot::Mutex;
+use tokio::task::AbortHandle;
+
+use crate::config;
+use crate::config::checked::{AccessLogTarget, Admin, BindAddress, Checked, Threads};
+use crate::proxy::Shared;
+use crate::runtime::compile::compile;
+use crate::runtime::snapshot::Snapshot;
+use crate::{probe, resolve};
+
+/// What only a restart can change, as it was at the start.
+pub struct Fixed {
+    file: PathBuf,
+    /// In the order of [`Snapshot::binds`].
+    binds: Vec<BindAddress>,
+    threads: Threads,
+    state_dir: PathBuf,
+    admin: Admin,
+    log_level: log::LevelFilter,
+    log_to: AccessLogTarget,
+}
+
+impl Fixed {
+    pub fn of(checked: &Checked) -> Fixed {
+        Fixed {
+            file: checked.file.clone(),
+            binds: checked.listeners().map(|(_, bind)| bind.address.clone()).collect(),
+            threads: checked.global.threads,
+            state_dir: checked.global.state_dir.clone(),
+            admin: checked.admin.clone(),
+            log_level: checked.log.level,
+            log_to: checked.log.access.to.clone(),
+        }
+    }
+
+    /// Settings of the new file that wait for a restart.
+    fn differences(&self, checked: &Checked) -> Vec<&'static str> {
+        let same = [
+            ("global.threads", self.threads == checked.global.threads),
+            ("global.state_dir", self.state_dir == checked.global.state_dir),
+            ("admin.listen", self.admin.listen == checked.admin.listen),
+            ("admin.socket", self.admin.socket == checked.admin.socket),
+            ("log.level", self.log_level == checked.log.level),
+            ("log.access.to", self.log_to == checked.log.access.to),
+        ];
+        same.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
+    }
+
+    /// For each bind of the running process its place among those of the new file.
+    fn places(&self, checked: &Checked) -> Result<Vec<usize>, String> {
+        let mut new: Vec<Option<BindAddress>> =
+            checked.listeners().map(|(_, bind)| Some(bind.address.clone())).collect();
+        let mut places = Vec::new();
+        let mut gone = Vec::new();
+        for old in &self.binds {
+            match new.iter().position(|new| new.as_ref() == Some(old)) {
+                Some(place) => {
+                    new[place] = None;
+                    places.push(place);
+                }
+                None => gone.push(old.to_string()),
+            }
+        }
+        let added: Vec<String> = new.into_iter().flatten().map(|address| address.to_string()).collect();
+        if gone.is_empty() && added.is_empty() {
+            return Ok(places);
+        }
+        let list = |what: &str, addresses: &[String]| match addresses {
+            [] => String::new(),
+            some => format!(" {what} {}", some.join(", ")),
+        };
+        Err(format!(
+            "listeners cannot change without a restart:{}{}",
+            list("added", &added),
+            list("gone", &gone)
+        ))
+    }
+}
+
+/// The checks of the servers, begun anew with each configuration.
+#[derive(Default)]
+pub struct Probes(Mutex<Option<AbortHandle>>);
+
+impl Probes {
+    /// Checks the servers of this snapshot from now on, and no others.
+    pub fn follow(&self, snapshot: Arc<Snapshot>, shared: &Shared) {
+        let task = tokio::runtime::Handle::current().spawn(probe::run(snapshot, shared.state.clone()));
+        if let Some(before) = self.0.lock().replace(task.abort_handle()) {
+            before.abort();
+        }
+    }
+}
+
+/// Reads the file again and puts it in force. Whatever comes of it stands in the log.
+pub async fn run(fixed: &Fixed, shared: &Shared, probes: &Probes) {
+    let file = fixed.file.display();
+    info!("reload: reading {file}");
+    let checked = match config::load(&fixed.file) {
+        Ok(checked) => checked,
+        Err(mistakes) => return error!("reload refused, nothing has changed:\n{mistakes}"),
+    };
+    if checked.warnings.warnings() > 0 {
+        warn!("reload:\n{}", checked.warnings);
+    }
+    match apply(&checked, fixed, shared, probes).await {
+        Ok(()) => info!("reload: {file} is in force"),
+        Err(why) => error!("reload refused, nothing has changed: {file}: {why}"),
+    }
+}
+
+async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared, probes: &Probes) -> Result<(), String> {
+    let places = fixed.places(checked)?;
+    let before = shared.store.load();
+    let mut snapshot = compile(checked, &shared.state).map_err(|error| error.to_string())?;
+    let mut binds: Vec<_> = snapshot.binds.into_iter().map(Some).collect();
+    snapshot.binds = places.into_iter().filter_map(|place| binds.get_mut(place)?.take()).collect();
+    let waiting = fixed.differences(checked);
+    if !waiting.is_empty() {
+        warn!("reload: a restart is needed for what has changed in {}", waiting.join(", "));
+    }
+    let snapshot = Arc::new(snapshot);
+    resolve::first(&shared.state, &snapshot).await;
+    probe::first_round_of_new(&before, &snapshot, &shared.state).await;
+    shared.store.replace(snapshot.clone());
+    probes.follow(snapshot, shared);
+    Ok(())
+}

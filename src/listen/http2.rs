@@ -1,0 +1,174 @@
+//! One HTTP/2 connection: its streams become requests, and a client that sends more than any lawful one does is told
+//! so (GOAWAY, ENHANCE_YOUR_CALM) and cut. Pingora's own loop would keep its count of malformed streams to itself, and
+//! knows nothing of floods.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::Reason;
+use log::debug;
+use pingora::apps::HttpServerApp;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::{H2Accept, H2Options, HttpSession, default_h2_options, handshake};
+use pingora::protocols::{Digest, GetProxyDigest, Stream};
+use pingora::server::ShutdownWatch;
+use tokio::sync::Notify;
+
+use crate::listen::accept::spawn;
+use crate::listen::connection::{Refusal, Service, Settings};
+use crate::transport::client::Client;
+use crate::transport::io::{FloodWatch, Io, Watch, Wire};
+use crate::wire::Flood;
+
+/// Bytes that a client may send ahead on one stream. HTTP/2's own 64 KB make uploads crawl over distance.
+const STREAM_WINDOW: u32 = 512 * 1024;
+/// The same for the whole connection.
+const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
+/// Requests that HTTP/2 itself finds malformed, on one connection.
+const MALFORMED: usize = 32;
+/// How long a client may take to hear that its connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+type Connection = h2::server::Connection<Stream, Bytes>;
+
+impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
+    pub(super) async fn http2<S>(&self, mut io: Box<Io<S>>, client: &Arc<Client>, settings: &Settings)
+    where
+        S: Wire + Send + Sync + std::fmt::Debug + 'static,
+    {
+        let flood = Arc::new(FloodWatch::default());
+        io.watch(Watch::frames(self.clock.clone(), flood.clone()));
+        let digest = Digest { proxy_digest: io.get_proxy_digest(), ..Digest::default() };
+        let begun = pingora_timeout::timeout(settings.request_head, handshake(io, Some(options()))).await;
+        match begun {
+            Ok(Ok(connection)) => {
+                Loop { service: self, client, digest: Arc::new(digest), flood }
+                    .run(connection, settings)
+                    .await;
+            }
+            Ok(Err(e)) => debug!("no HTTP/2 from {}: {e}", client.peer),
+            Err(_) => debug!("no HTTP/2 from {}: it took too long", client.peer),
+        }
+    }
+}
+
+fn options() -> H2Options {
+    let mut options = default_h2_options();
+    options.initial_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+    options
+}
+
+struct Loop<'a, A> {
+    service: &'a Service<A>,
+    client: &'a Arc<Client>,
+    digest: Arc<Digest>,
+    flood: Arc<FloodWatch>,
+}
+
+impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
+    async fn run(&self, mut connection: Connection, settings: &Settings) {
+        let mut stop = self.service.stop.clone();
+        let streams = Arc::new(Streams::default());
+        let (mut leaving, mut malformed) = (false, 0);
+        loop {
+            let patience = if leaving { FAREWELL } else { settings.keep_alive };
+            let event = tokio::select! {
+                biased;
+                () = ordered(&mut stop), if !leaving => Event::Leave,
+                kind = self.flood.tripped() => Event::Flood(kind),
+                () = self.client.forgotten() => return,
+                next = HttpSession::from_h2_conn(&mut connection, self.digest.clone()) => Event::Next(next),
+                () = streams.idle_for(patience) => Event::Idle,
+            };
+            match event {
+                Event::Next(Ok(Some(H2Accept::Session(session)))) => self.serve(session, streams.begin()),
+                Event::Next(Ok(Some(H2Accept::Rejected))) => {
+                    malformed += 1;
+                    self.service.door.refuse(Refusal::Http2, self.client, Duration::ZERO, b"");
+                    if malformed >= MALFORMED {
+                        self.service.door.count("h2_malformed_flood");
+                        return end(connection, Reason::ENHANCE_YOUR_CALM).await;
+                    }
+                }
+                Event::Next(Ok(None)) => return,
+                Event::Next(Err(e)) => {
+                    return debug!("HTTP/2 connection of {} failed: {e}", self.client.peer);
+                }
+                Event::Flood(kind) => {
+                    self.service.door.count(kind.reason());
+                    return end(connection, Reason::ENHANCE_YOUR_CALM).await;
+                }
+                Event::Idle if leaving => return,
+                Event::Idle | Event::Leave => {
+                    connection.graceful_shutdown();
+                    leaving = true;
+                }
+            }
+        }
+    }
+
+    fn serve(&self, session: HttpSession, active: Active) {
+        let (app, stop) = (self.service.app.clone(), self.service.stop.clone());
+        spawn(async move {
+            app.process_new_http(ServerSession::new_http2(session), &stop).await;
+            drop(active);
+        });
+    }
+}
+
+/// What may happen on a connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on the stack; a box would be an allocation per request"
+)]
+enum Event {
+    Next(pingora::Result<Option<H2Accept>>),
+    Flood(Flood),
+    Idle,
+    Leave,
+}
+
+/// Resolves when a stop is ordered.
+async fn ordered(stop: &mut ShutdownWatch) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Says why the connection ends, and gives the client a moment to hear it.
+async fn end(mut connection: Connection, reason: Reason) {
+    connection.abrupt_shutdown(reason);
+    let _ = pingora_timeout::timeout(FAREWELL, std::future::poll_fn(|cx| connection.poll_closed(cx))).await;
+}
+
+/// Requests in progress on one connection.
+#[derive(Default)]
+struct Streams {
+    count: AtomicUsize,
+    none: Notify,
+}
+
+struct Active(Arc<Streams>);
+
+impl Streams {
+    fn begin(self: &Arc<Streams>) -> Active {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Active(self.clone())
+    }
+
+    /// Resolves when there has been no request for so long.
+    async fn idle_for(&self, time: Duration) {
+        while self.count.load(Ordering::Relaxed) > 0 {
+            self.none.notified().await;
+        }
+        pingora_timeout::sleep(time).await;
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.none.notify_one();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What is known of a client's connection before its first request, and handed to each of its requests. Pingora carries
+//! it from the stream to the session in its `ProxyDigest`, the one place of a digest that is open to others.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pingora::http::ResponseHeader;
+use pingora::protocols::Digest;
+use pingora::protocols::raw_connect::ProxyDigest;
+use tokio::sync::Notify;
+
+use crate::stick::Tracked;
+
+#[derive(Debug)]
+pub struct Client {
+    /// Where it comes from: what a trusted PROXY header says, else the other end of the socket.
+    pub peer: SocketAddr,
+    /// The address it meant to reach.
+    pub local: SocketAddr,
+    pub tls: Option<Tls>,
+    /// Entries that the connection itself tracks; all of its requests count in them.
+    pub tracked: Vec<Arc<Tracked>>,
+    forgotten: AtomicBool,
+    wake: Notify,
+}
+
+/// The connection is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// `TLSv1.3`, as HAProxy writes it.
+    pub version: &'static str,
+    /// IANA's name of the cipher suite.
+    pub cipher: &'static str,
+    /// The client's certificate, which has been verified.
+    pub subject: Option<Subject>,
+}
+
+/// Whom a certificate names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// `CN`, the last one.
+    pub common_name: Option<String>,
+    /// RFC 4514.
+    pub distinguished_name: String,
+}
+
+impl Client {
+    pub fn new(
+        peer: SocketAddr,
+        local: SocketAddr,
+        tls: Option<Tls>,
+        tracked: Vec<Arc<Tracked>>,
+    ) -> Arc<Client> {
+        let (forgotten, wake) = (AtomicBool::new(false), Notify::new());
+        Arc::new(Client { peer, local, tls, tracked, forgotten, wake })
+    }
+
+    /// The client of a session.
+    pub fn of(digest: Option<&Digest>) -> Option<Arc<Client>> {
+        let carried = digest?.proxy_digest.as_ref()?.user_data.as_ref()?;
+        carried.downcast_ref::<Arc<Client>>().cloned()
+    }
+
+    /// For Pingora to carry.
+    pub(super) fn carried(self: &Arc<Client>) -> Option<Arc<ProxyDigest>> {
+        let nothing = ResponseHeader::build_no_case(200, Some(0)).ok()?;
+        Some(Arc::new(ProxyDigest::new(Box::new(nothing), Some(Box::new(self.clone())))))
+    }
+
+    /// The connection is to end without a word, all of its requests with it.
+    pub fn forget(&self) {
+        self.forgotten.store(true, Ordering::Relaxed);
+        self.wake.notify_waiters();
+    }
+
+    pub fn is_forgotten(&self) -> bool {
+        self.forgotten.load(Ordering::Relaxed)
+    }
+
+    /// Resolves once the connection is to be forgotten.
+    pub async fn forgotten(&self) {
+        let woken = self.wake.notified();
+        if !self.is_forgotten() {
+            woken.await;
+        }
+    }
+}
