@@ -13,8 +13,8 @@ use super::{Authorities, Cipher};
 #[derive(Clone, Debug)]
 pub struct Bind {
     pub address: BindAddress,
-    /// Whose connections must begin with a PROXY header; those of others are refused. `None`: nobody sends one. Never
-    /// empty; everyone is `0.0.0.0/0` and `::/0`.
+    /// Whose connections must begin with a PROXY header; nobody else may send one. `None`: nobody at all. Never empty;
+    /// everyone is `0.0.0.0/0` and `::/0`.
     pub accept_proxy: Option<Vec<IpNet>>,
     pub tls: Option<BindTls>,
 }

@@ -33,7 +33,7 @@ pub(super) fn read(value: Value<'_>, address: Option<&BindAddress>) -> Option<Op
         _ => value.items()?,
     };
     if items.is_empty() {
-        let message = "`accept_proxy` is an empty list: nobody could connect";
+        let message = "`accept_proxy` is an empty list";
         return value.reject(
             Code::BadValue,
             message,
