@@ -1,5 +1,7 @@
 //! Tests of the whole door: text in, [`Checked`] or diagnostics out.
 
+mod edge;
+
 use std::path::Path;
 use std::time::Duration;
 

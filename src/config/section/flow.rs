@@ -9,6 +9,7 @@ use crate::config::checked::{Acl, Bind, ConnectionAction, ConnectionRule, Respon
 use crate::config::diagnostic::{Code, Diagnostic, Span};
 use crate::config::expression::Expression;
 use crate::config::reader::Map;
+use crate::config::value::Value;
 use constant::Constant;
 
 /// What is known of a frontend apart from its rules.
@@ -29,22 +30,30 @@ pub(super) struct Rules<'a> {
 
 /// One rule of any list.
 struct Step<'a> {
-    list: &'static str,
-    index: usize,
+    span: Span,
     line: usize,
     condition: Option<&'a Expression>,
     ends: bool,
 }
 
-impl Setting<'_> {
-    /// The place of one rule.
-    fn span(&self, step: &Step<'_>) -> Span {
-        let items = self.frontend.get(step.list).and_then(|v| v.items()).unwrap_or_default();
-        items.get(step.index).filter(|v| v.span().line == step.line).map_or(self.frontend.span, |v| v.span())
+impl<'a> Setting<'a> {
+    /// A list of rules, with what `view` shows of each: its line, its condition, and whether no rule after it is looked at.
+    fn steps<R>(
+        &self,
+        list: &'static str,
+        rules: &'a [R],
+        view: impl Fn(&'a R) -> (usize, &'a Option<Expression>, bool),
+    ) -> Vec<Step<'a>> {
+        let items = self.frontend.get(list).filter(|_| !rules.is_empty()).and_then(|v| v.items());
+        let step = |(rule, item): (&'a R, Value<'_>)| {
+            let (line, condition, ends) = view(rule);
+            Step { span: item.span(), line, condition: condition.as_ref(), ends }
+        };
+        rules.iter().zip(items.unwrap_or_default()).map(step).collect()
     }
 
     fn warn(&self, step: &Step<'_>, message: String, hint: &str) {
-        let warning = Diagnostic::warning(Code::Unreachable, self.span(step), message);
+        let warning = Diagnostic::warning(Code::Unreachable, step.span, message);
         self.frontend.context.report(warning.hint(hint));
     }
 
@@ -60,8 +69,11 @@ impl Setting<'_> {
     }
 }
 
-pub(super) fn check(setting: &Setting<'_>, rules: &Rules<'_>) {
-    let (connection, request, response) = (connections(rules), requests(rules), responses(rules));
+pub(super) fn check<'a>(setting: &Setting<'a>, rules: &Rules<'a>) {
+    let connection =
+        setting.steps("connection_rules", rules.connection, |r| (r.line, &r.condition, r.action.ends()));
+    let request = setting.steps("rules", rules.request, |r| (r.line, &r.condition, r.action.ends()));
+    let response = setting.steps("response_rules", rules.response, |r| (r.line, &r.condition, false));
     for step in connection.iter().chain(&request).chain(&response) {
         if let Some(why) = setting.never(step) {
             setting.warn(step, format!("this rule never acts: {why}"), "change its `if`, or remove the rule");
@@ -74,39 +86,6 @@ pub(super) fn check(setting: &Setting<'_>, rules: &Rules<'_>) {
     }
     fetches::check(setting, rules, &request, &response);
     tracking::check(setting, rules, &connection, &request, &response);
-}
-
-fn connections<'a>(rules: &Rules<'a>) -> Vec<Step<'a>> {
-    let step = |(index, rule): (usize, &'a ConnectionRule)| Step {
-        list: "connection_rules",
-        index,
-        line: rule.line,
-        condition: rule.condition.as_ref(),
-        ends: rule.action.ends(),
-    };
-    rules.connection.iter().enumerate().map(step).collect()
-}
-
-fn requests<'a>(rules: &Rules<'a>) -> Vec<Step<'a>> {
-    let step = |(index, rule): (usize, &'a Rule)| Step {
-        list: "rules",
-        index,
-        line: rule.line,
-        condition: rule.condition.as_ref(),
-        ends: rule.action.ends(),
-    };
-    rules.request.iter().enumerate().map(step).collect()
-}
-
-fn responses<'a>(rules: &Rules<'a>) -> Vec<Step<'a>> {
-    let step = |(index, rule): (usize, &'a ResponseRule)| Step {
-        list: "response_rules",
-        index,
-        line: rule.line,
-        condition: rule.condition.as_ref(),
-        ends: false,
-    };
-    rules.response.iter().enumerate().map(step).collect()
 }
 
 /// Warns of the first rule that is never reached. Whether some rule ends everything.

@@ -59,6 +59,9 @@ pub(super) fn asks_for_certificates(setting: &Setting<'_>) -> bool {
     setting.binds.is_none_or(|binds| binds.iter().any(asks))
 }
 
+/// Parts that are compared with each other; nobody writes more, but a file can have them.
+const MOST_COMPARED: usize = 64;
+
 /// Of `and`, which one false part decides; or of `or`, which one true part decides.
 fn of_parts(parts: &[Expression], setting: &Setting<'_>, or: bool) -> Option<Constant> {
     let decides = |c: &Constant| matches!(c, Constant::True(_)) == or;
@@ -69,6 +72,9 @@ fn of_parts(parts: &[Expression], setting: &Setting<'_>, or: bool) -> Option<Con
             Some(constant) => rest = rest.map(|first: Option<Constant>| first.or(Some(constant))),
             None => rest = None,
         }
+    }
+    if parts.len() > MOST_COMPARED {
+        return rest.flatten();
     }
     let pairs = parts.iter().enumerate().flat_map(|(i, a)| parts.iter().skip(i + 1).map(move |b| (a, b)));
     for (a, b) in pairs {

@@ -40,7 +40,7 @@ pub(super) fn check(
             setting.warn(step, message, &format!("put a rule `{{track: {table}}}` before it"));
         }
         match touch {
-            Some(Touch::Track(table)) => tracked.push(table),
+            Some(Touch::Track(table)) if !tracked.contains(&table) => tracked.push(table),
             Some(Touch::Write(table)) if !tracked.contains(&table) && setting.never(step).is_none() => {
                 let table = name(setting, table);
                 let message = format!("this rule does nothing: no rule before it tracks table `{table}`");
