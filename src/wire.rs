@@ -11,7 +11,9 @@ mod field;
 mod follow;
 mod framing;
 mod h2;
+mod h2_frames;
 pub mod h2_guard;
+mod h2_sent;
 mod head;
 pub mod proxy_protocol;
 mod scan;
@@ -24,6 +26,7 @@ pub use follow::{AnswerFault, AnswerStream, RequestBody};
 pub use framing::Framing;
 pub use h2::check_h2_request;
 pub use h2_guard::{Flood, Guard};
+pub use h2_sent::{Refused, Sent};
 pub use head::check_request_head;
 pub use scan::head_end;
 

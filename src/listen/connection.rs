@@ -59,8 +59,11 @@ pub trait Door: Send + Sync {
     /// `took`: from the first byte of the head on.
     fn refuse(&self, refusal: Refusal, client: &Arc<Client>, took: Duration, head: &[u8]) -> Vec<u8>;
 
-    /// Counts a connection that was ended for `reason`, a label of `tidegate_denied_total`.
+    /// Counts what was refused for `reason`, a label of `tidegate_denied_total`.
     fn count(&self, reason: &'static str);
+
+    /// Counts a connection that was closed for `reason` before anything was asked on it.
+    fn turn_away(&self, reason: &'static str);
 
     /// Counts a TLS handshake that failed or took too long.
     fn handshake_failed(&self);
@@ -131,7 +134,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
             Err(_) => "it did not come in time".to_owned(),
         };
         debug!("no PROXY header from {peer}: {why}");
-        self.door.count("bad_proxy_header");
+        self.door.turn_away("bad_proxy_header");
         None
     }
 

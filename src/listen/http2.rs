@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use crate::listen::accept::spawn;
 use crate::listen::connection::{Refusal, Service, Settings};
 use crate::transport::client::Client;
-use crate::transport::io::{FloodWatch, Io, Watch, Wire};
+use crate::transport::io::{Conduct, Io, Watch, Wire};
 use crate::wire::Flood;
 
 /// Bytes that a client may send ahead on one stream. HTTP/2's own 64 KB make uploads crawl over distance.
@@ -28,6 +28,8 @@ const STREAM_WINDOW: u32 = 512 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 /// Requests that HTTP/2 itself finds malformed, on one connection.
 const MALFORMED: usize = 32;
+/// Streams that are reset for what the client did wrong on them, before the connection is given up.
+const STREAM_ERRORS: usize = 128;
 /// How long a client may take to hear that its connection ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -38,25 +40,33 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
     where
         S: Wire + Send + Sync + std::fmt::Debug + 'static,
     {
-        let flood = Arc::new(FloodWatch::default());
-        io.watch(Watch::frames(self.clock.clone(), flood.clone()));
+        let conduct = Arc::new(Conduct::default());
+        io.watch(Watch::frames(self.clock.clone(), conduct.clone()));
         let digest = Digest { proxy_digest: io.get_proxy_digest(), ..Digest::default() };
         let begun = pingora_timeout::timeout(settings.request_head, handshake(io, Some(options()))).await;
         match begun {
             Ok(Ok(connection)) => {
-                Loop { service: self, client, digest: Arc::new(digest), flood }
-                    .run(connection, settings)
-                    .await;
+                let all = Loop { service: self, client, digest: Arc::new(digest), conduct: conduct.clone() };
+                all.run(connection, settings).await;
             }
             Ok(Err(e)) => debug!("no HTTP/2 from {}: {e}", client.peer),
             Err(_) => debug!("no HTTP/2 from {}: it took too long", client.peer),
         }
+        self.note(&conduct);
+    }
+
+    /// Counts what the library has refused: it tells nobody else.
+    fn note(&self, conduct: &Conduct) {
+        let (streams, connections) = conduct.take_refused();
+        (0..streams).for_each(|_| self.door.count("h2_stream_error"));
+        (0..connections).for_each(|_| self.door.count("h2_connection_error"));
     }
 }
 
 fn options() -> H2Options {
     let mut options = default_h2_options();
     options.initial_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+    options.max_local_error_reset_streams(Some(STREAM_ERRORS));
     options
 }
 
@@ -64,7 +74,7 @@ struct Loop<'a, A> {
     service: &'a Service<A>,
     client: &'a Arc<Client>,
     digest: Arc<Digest>,
-    flood: Arc<FloodWatch>,
+    conduct: Arc<Conduct>,
 }
 
 impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
@@ -77,11 +87,12 @@ impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
             let event = tokio::select! {
                 biased;
                 () = ordered(&mut stop), if !leaving => Event::Leave,
-                kind = self.flood.tripped() => Event::Flood(kind),
+                kind = self.conduct.flooded() => Event::Flood(kind),
                 () = self.client.forgotten() => return,
                 next = HttpSession::from_h2_conn(&mut connection, self.digest.clone()) => Event::Next(next),
                 () = streams.idle_for(patience) => Event::Idle,
             };
+            self.service.note(&self.conduct);
             match event {
                 Event::Next(Ok(Some(H2Accept::Session(session)))) => self.serve(session, streams.begin()),
                 Event::Next(Ok(Some(H2Accept::Rejected))) => {

@@ -15,6 +15,7 @@ use pingora::{Error, ErrorType};
 use crate::auth::Identity;
 use crate::base::clock::Tick;
 use crate::listen::connection::{Door, Entry, Refusal};
+use crate::observe::stats::FrontendStats;
 use crate::outcome::Outcome;
 use crate::proxy::context::{Context, Times};
 use crate::proxy::upstream_request::FORWARDED_FOR;
@@ -81,6 +82,11 @@ impl ProxyHttp for Edge {
 }
 
 impl Edge {
+    fn stats(&self, count: impl FnOnce(&FrontendStats)) {
+        let snapshot = self.worker.snapshot();
+        count(&snapshot.frontends[snapshot.binds[self.bind].frontend].stats);
+    }
+
     fn begin(&self, client: Arc<Client>, id: RequestId) -> Context {
         let snapshot = self.worker.snapshot();
         let frontend = snapshot.binds[self.bind].frontend;
@@ -193,14 +199,17 @@ impl Door for Edge {
     }
 
     fn count(&self, reason: &'static str) {
-        let snapshot = self.worker.snapshot();
-        let stats = &snapshot.frontends[snapshot.binds[self.bind].frontend].stats;
-        stats.denied.count(reason);
-        stats.refused_connections.one();
+        self.stats(|stats| stats.denied.count(reason));
+    }
+
+    fn turn_away(&self, reason: &'static str) {
+        self.stats(|stats| {
+            stats.denied.count(reason);
+            stats.refused_connections.one();
+        });
     }
 
     fn handshake_failed(&self) {
-        let snapshot = self.worker.snapshot();
-        snapshot.frontends[snapshot.binds[self.bind].frontend].stats.tls_failures.one();
+        self.stats(|stats| stats.tls_failures.one());
     }
 }

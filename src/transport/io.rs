@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 use crate::transport::client::Client;
 use crate::transport::socket::forget_when_closed;
 
-pub use watch::{FloodWatch, Watch};
+pub use watch::{Conduct, Watch};
 
 /// What is gathered before it is written whatever happens; also the largest TLS record.
 const GATHER: usize = 16 * 1024;
@@ -282,6 +282,12 @@ impl<S: Wire> Io<S> {
         }
     }
 
+    /// Notes what was taken over for the peer.
+    fn took(&mut self, bytes: &[u8]) {
+        self.sent += bytes.len() as u64;
+        self.watch.written(bytes);
+    }
+
     /// Drops what was not sent. The connection says so from here on.
     fn give_up(&mut self) {
         self.cut = true;
@@ -390,7 +396,7 @@ impl<S: Wire> AsyncWrite for Io<S> {
                 return match Pin::new(&mut this.stream).poll_write(cx, bytes) {
                     Poll::Ready(done) => {
                         this.unflushed = true;
-                        this.sent += *done.as_ref().unwrap_or(&0) as u64;
+                        this.took(&bytes[..*done.as_ref().unwrap_or(&0)]);
                         Poll::Ready(done)
                     }
                     Poll::Pending => this.poll_early(cx).map(Err),
@@ -401,7 +407,7 @@ impl<S: Wire> AsyncWrite for Io<S> {
             this.gathered.reserve(bytes.len().max(2048));
         }
         this.gathered.extend_from_slice(bytes);
-        this.sent += bytes.len() as u64;
+        this.took(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -7,6 +7,7 @@ mod flood;
 
 use std::time::Duration;
 
+use super::h2_frames::{FrameHeader, Frames, HEADER, Piece, frame};
 use crate::base::clock::Tick;
 
 pub use flood::Flood;
@@ -16,11 +17,7 @@ pub use flood::Flood;
 pub struct Guard {
     /// Bytes of the preface seen; [`BLIND`] when it was none.
     preface: u8,
-    header: [u8; HEADER],
-    /// Bytes of `header` that are there.
-    header_length: usize,
-    /// Bytes of the frame's payload still to come.
-    payload: usize,
+    frames: Frames,
     block: Option<Block>,
     period: Tick,
     /// Frames of each kind in this period.
@@ -53,7 +50,6 @@ pub const PERIOD: Duration = Duration::from_secs(10);
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const BLIND: u8 = u8::MAX;
-const HEADER: usize = 9;
 
 /// CONTINUATION frames of one header block, and all bytes of it.
 const CONTINUATIONS: u8 = 16;
@@ -69,24 +65,6 @@ const WRITTEN_PER_FRAME: u64 = 64;
 /// What can be earned ahead: a client that acknowledges everything at once, late.
 const EARNED: u64 = 20_000;
 
-/// Frame types and flags of RFC 9113 6.
-mod frame {
-    pub const DATA: u8 = 0;
-    pub const HEADERS: u8 = 1;
-    pub const RST_STREAM: u8 = 3;
-    pub const SETTINGS: u8 = 4;
-    pub const PING: u8 = 6;
-    pub const WINDOW_UPDATE: u8 = 8;
-    pub const CONTINUATION: u8 = 9;
-
-    /// Of PING and SETTINGS.
-    pub const ACK: u8 = 1;
-    /// Of DATA and HEADERS.
-    pub const END_STREAM: u8 = 1;
-    /// Of HEADERS and CONTINUATION.
-    pub const END_HEADERS: u8 = 4;
-}
-
 impl Guard {
     /// Looks at the bytes that follow those of earlier calls, in pieces of any size. `written`: what we have sent to
     /// this client so far, in bytes.
@@ -98,16 +76,11 @@ impl Guard {
             return Err(Trip { kind, at: 0 });
         }
         let mut rest = self.skip_preface(bytes);
-        while !rest.is_empty() {
-            let skipped = self.payload.min(rest.len());
-            self.payload -= skipped;
-            rest = rest.get(skipped..).unwrap_or_default();
-            let at = (bytes.len() - rest.len()).saturating_sub(self.header_length);
-            let Some(after) = self.fill_header(rest) else { break };
-            rest = after;
-            if let Err(kind) = self.frame(written, now) {
+        while let Some(piece) = self.frames.next(&mut rest) {
+            let Piece::Header(header) = piece else { continue };
+            if let Err(kind) = self.frame(header, written, now) {
                 self.tripped = Some(kind);
-                return Err(Trip { kind, at });
+                return Err(Trip { kind, at: (bytes.len() - rest.len()).saturating_sub(HEADER) });
             }
         }
         Ok(())
@@ -130,46 +103,30 @@ impl Guard {
         }
     }
 
-    /// Completes the header of a frame; what follows it. `None`: read on.
-    fn fill_header<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let missing = self.header.get_mut(self.header_length..)?;
-        let length = missing.len().min(bytes.len());
-        let (here, rest) = bytes.split_at(length);
-        missing.get_mut(..length)?.copy_from_slice(here);
-        self.header_length += length;
-        if self.header_length < HEADER {
-            return None;
-        }
-        self.header_length = 0;
-        Some(rest)
-    }
-
-    /// Judges the frame whose header is complete.
-    fn frame(&mut self, written: u64, now: Tick) -> Result<(), Flood> {
-        let [high, middle, low, kind, flags, ..] = self.header;
-        let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-        self.payload = length;
-        let has = |flag: u8| flags & flag != 0;
-        let spent = match kind {
-            frame::DATA if has(frame::END_STREAM) || length >= TINY => return Ok(()),
+    /// Judges a frame by its header.
+    fn frame(&mut self, header: FrameHeader, written: u64, now: Tick) -> Result<(), Flood> {
+        let length = header.length;
+        let spent = match header.kind {
+            frame::DATA if header.has(frame::END_STREAM) || length >= TINY => return Ok(()),
             frame::DATA if length == 0 => Flood::EmptyData,
             frame::DATA => Flood::TinyData,
             frame::HEADERS => {
-                self.block = (!has(frame::END_HEADERS)).then_some(Block { continuations: 0, bytes: length });
-                if length > 0 || has(frame::END_HEADERS) {
+                self.block =
+                    (!header.has(frame::END_HEADERS)).then_some(Block { continuations: 0, bytes: length });
+                if length > 0 || header.has(frame::END_HEADERS) {
                     return Ok(());
                 }
                 Flood::Continuation
             }
             frame::CONTINUATION => {
-                if self.continues(length, has(frame::END_HEADERS))? {
+                if self.continues(length, header.has(frame::END_HEADERS))? {
                     return Ok(());
                 }
                 Flood::Continuation
             }
             frame::RST_STREAM => Flood::RapidReset,
-            frame::SETTINGS if !has(frame::ACK) => Flood::Settings,
-            frame::PING if !has(frame::ACK) => Flood::Ping,
+            frame::SETTINGS if !header.has(frame::ACK) => Flood::Settings,
+            frame::PING if !header.has(frame::ACK) => Flood::Ping,
             frame::WINDOW_UPDATE => Flood::WindowUpdate,
             // PRIORITY, types we do not know, answers to what we never or seldom ask.
             _ => Flood::Control,

@@ -1,12 +1,13 @@
 //! What is expected of the peer, byte for byte: the body of one request, one answer, frames of HTTP/2. The reader above
 //! gets only bytes that passed, so that Pingora never sees what could be read two ways.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
 use crate::base::clock::Clock;
-use crate::wire::{AnswerStream, Flood, Guard, RequestBody};
+use crate::wire::{AnswerStream, Flood, Guard, Refused, RequestBody, Sent};
 
 #[derive(Debug, Default)]
 pub enum Watch {
@@ -17,16 +18,23 @@ pub enum Watch {
     Request(RequestBody),
     /// The answer to an HTTP/1 request.
     Answer(Box<AnswerStream>),
-    /// What an HTTP/2 client sends.
+    /// What an HTTP/2 client sends, and what it is told.
     Frames(Box<Frames>),
     /// What came was wrong, for this reason; nothing passes any more.
     Faulty(&'static str),
 }
 
 impl Watch {
-    /// Frames of a client; `flood` learns of it when there are too many.
-    pub fn frames(clock: Clock, flood: Arc<FloodWatch>) -> Watch {
-        Watch::Frames(Box::new(Frames { guard: Guard::default(), clock, flood }))
+    /// Frames of a client; `conduct` learns of what it does wrong.
+    pub fn frames(clock: Clock, conduct: Arc<Conduct>) -> Watch {
+        Watch::Frames(Box::new(Frames { guard: Guard::default(), sent: Sent::default(), clock, conduct }))
+    }
+
+    /// Sees what is written to the peer.
+    pub(super) fn written(&mut self, bytes: &[u8]) {
+        if let Watch::Frames(frames) = self {
+            frames.conduct.refused(frames.sent.feed(bytes));
+        }
     }
 
     /// How many of `bytes` are for the reader. `sent`: bytes written to the peer so far.
@@ -54,7 +62,7 @@ impl Watch {
 
     /// Whether the peer sends too much for anybody to listen.
     pub(super) fn is_stopped(&self) -> bool {
-        matches!(self, Watch::Frames(frames) if frames.flood.kind().is_some())
+        matches!(self, Watch::Frames(frames) if frames.conduct.flood().is_some())
     }
 
     pub(super) fn fault(&self) -> Option<&'static str> {
@@ -68,8 +76,9 @@ impl Watch {
 #[derive(Debug)]
 pub struct Frames {
     guard: Guard,
+    sent: Sent,
     clock: Clock,
-    flood: Arc<FloodWatch>,
+    conduct: Arc<Conduct>,
 }
 
 impl Frames {
@@ -77,38 +86,57 @@ impl Frames {
         match self.guard.feed(bytes, sent, self.clock.now()) {
             Ok(()) => bytes.len(),
             Err(trip) => {
-                self.flood.trip(trip.kind);
+                self.conduct.trip(trip.kind);
                 trip.at
             }
         }
     }
 }
 
-/// Tells the owner of an HTTP/2 connection that its client floods it.
+/// What the client of an HTTP/2 connection does wrong, for the owner of the connection.
 #[derive(Debug, Default)]
-pub struct FloodWatch {
-    kind: OnceLock<Flood>,
+pub struct Conduct {
+    flood: OnceLock<Flood>,
     wake: Notify,
+    /// Refused by the library, and not taken notice of yet.
+    streams: AtomicU32,
+    connections: AtomicU32,
 }
 
-impl FloodWatch {
+impl Conduct {
     fn trip(&self, kind: Flood) {
-        let _ = self.kind.set(kind);
+        let _ = self.flood.set(kind);
         self.wake.notify_waiters();
     }
 
-    pub fn kind(&self) -> Option<Flood> {
-        self.kind.get().copied()
+    fn refused(&self, refused: Refused) {
+        if refused != Refused::default() {
+            self.streams.fetch_add(refused.streams, Ordering::Relaxed);
+            self.connections.fetch_add(u32::from(refused.connection), Ordering::Relaxed);
+        }
+    }
+
+    fn flood(&self) -> Option<Flood> {
+        self.flood.get().copied()
     }
 
     /// Resolves when there are too many frames of a kind.
-    pub async fn tripped(&self) -> Flood {
+    pub async fn flooded(&self) -> Flood {
         loop {
             let woken = self.wake.notified();
-            match self.kind() {
+            match self.flood() {
                 Some(kind) => return kind,
                 None => woken.await,
             }
         }
+    }
+
+    /// How many streams, and connections, the library has refused since the last call.
+    pub fn take_refused(&self) -> (u32, u32) {
+        let take = |count: &AtomicU32| match count.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => count.swap(0, Ordering::Relaxed),
+        };
+        (take(&self.streams), take(&self.connections))
     }
 }
