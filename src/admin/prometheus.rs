@@ -96,7 +96,7 @@ const REQUESTS: &[Metric] = &[
     ),
     counter(
         "tidegate_denied_total",
-        "Requests refused before they reached a server, by reason.",
+        "Requests and connections refused before they reached a server, by reason.",
         |source, family| {
             let mut reasons: Vec<(&'static str, u64)> = Vec::new();
             for (reason, count) in source.snapshot.frontends.iter().flat_map(|f| f.stats.denied.read()) {
@@ -300,6 +300,14 @@ const NODE: &[Metric] = &[
     ),
     gauge("tidegate_process_connections_max", "global.max_connections.", |source, family| {
         family.sample(&[], source.snapshot.max_connections as u64);
+    }),
+    gauge(
+        "tidegate_body_memory_bytes",
+        "Request bodies held until an answer is committed, all requests together.",
+        |source, family| family.sample(&[], source.view.state.body_memory.held()),
+    ),
+    gauge("tidegate_body_memory_max_bytes", "global.max_body_memory.", |source, family| {
+        family.sample(&[], source.snapshot.max_body_memory);
     }),
     counter(
         "tidegate_log_lines_dropped_total",

@@ -15,7 +15,7 @@ use crate::proxy::worker::Worker;
 use crate::rewrite::header::HeaderChange;
 use crate::rewrite::request_id::RequestId;
 use crate::runtime::snapshot::{Backend, Frontend, Server, Snapshot};
-use crate::stick::Tracked;
+use crate::stick::{Raised, Tracked};
 use crate::transport::client::Client;
 
 pub struct Context {
@@ -44,6 +44,8 @@ pub struct Context {
     pub server: Option<usize>,
     pub slot: Option<Slot>,
     pub attempts: u32,
+    /// May be sent to a server twice.
+    pub repeatable: bool,
     pub times: Times,
     /// The answer is being sent, or was.
     pub status: Option<u16>,
@@ -132,9 +134,17 @@ impl Context {
         self.times.queued.is_some_and(|time| !time.is_zero())
     }
 
-    /// How long until a counter that refused this request lets the next one pass: that one counts before it is tested.
+    /// How long until a counter that refused this request lets the next one pass. That one may be counted before it is
+    /// tested, and to be refused is an error: there must be room for one more then.
     pub fn until_below(&self, test: CounterTest) -> Option<Duration> {
-        let room_for_one = test.above.saturating_sub(1);
-        Some(self.tracked(test.table)?.until_below(test.counter, room_for_one, self.now()))
+        let tracked = self.tracked(test.table)?;
+        let kind = self.snapshot.tables.get(test.table)?.table.spec().counters.get(test.counter)?;
+        let by_connection = self.client.tracked.iter().any(|held| std::ptr::eq(&**held, tracked));
+        let one = u64::from(match kind.raised_by() {
+            Raised::Request | Raised::Error => true,
+            Raised::Connection => !by_connection,
+            Raised::Other => false,
+        });
+        Some(tracked.until_below(test.counter, test.above.saturating_sub(one), self.now()))
     }
 }

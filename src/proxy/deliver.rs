@@ -219,7 +219,10 @@ async fn keep(context: &Context, mut answer: Answer) {
     answer.server.respect_keepalive();
     let pool = answer.pool;
     let private = context.server().is_none_or(|server| server.target.send_proxy);
-    if !private
+    // What may not be sent twice takes no idle connection, so it should not leave more than one behind.
+    let wanted = context.repeatable || !context.worker.idle.has(pool);
+    if wanted
+        && !private
         && !answer.stopped
         && answer.sent
         && answer.server.will_keepalive()

@@ -110,6 +110,7 @@ impl Edge {
             server: None,
             slot: None,
             attempts: 0,
+            repeatable: false,
             times: Times::begin(),
             status: None,
             streamed: false,
@@ -160,6 +161,7 @@ fn ends_clean(outcome: Outcome) -> bool {
         | Outcome::TotalTimeoutInAnswer
         | Outcome::BodyTooLargeInAnswer
         | Outcome::Tunnelled
+        | Outcome::TunnelSilent
         | Outcome::Stopped => false,
         Outcome::Completed
         | Outcome::Returned(_)

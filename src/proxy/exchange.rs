@@ -31,6 +31,7 @@ pub async fn run(
     let memory = &context.worker.shared.state.body_memory;
     let mut body = Body::new(session, max_body, memory.hold(snapshot.max_body_memory));
     let safe = may_be_sent_twice(session);
+    context.repeatable = safe;
     let mut tried = Tried::default();
     loop {
         let slot = match choose(context, session, &mut body, &backend.pool, &tried, backend.queue).await {

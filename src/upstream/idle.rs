@@ -39,6 +39,11 @@ impl IdlePool {
         }
     }
 
+    /// Whether there is one already.
+    pub fn has(&self, target: u64) -> bool {
+        self.idle.lock().get(&target).is_some_and(|pool| !pool.is_empty())
+    }
+
     pub fn put(&self, target: u64, stream: Stream, now: Tick) {
         let mut pools = self.idle.lock();
         let pool = pools.entry(target).or_default();
