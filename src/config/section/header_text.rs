@@ -25,6 +25,9 @@ const FETCHES: &[(&str, HeaderFetch)] = &[
     ("status", HeaderFetch::Status),
 ];
 
+/// Bytes of a value as it is written.
+const LONGEST: usize = 8_000;
+
 /// Where a client may put its key.
 const KEYS: &[&str] = &["authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
@@ -39,6 +42,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
 
 pub(super) fn read(value: Value<'_>, stage: Stage) -> Option<HeaderText> {
     let source = value.unresolved()?;
+    if source.len() > LONGEST {
+        let message = format!("`{}` is longer than {LONGEST} bytes", value.name);
+        return value.reject(Code::OutOfRange, message, "peers refuse such headers");
+    }
     let mut text = Some(String::new());
     let mut parts: Option<Vec<HeaderPart>> = Some(Vec::new());
     for piece in pieces(source) {

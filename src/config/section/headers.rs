@@ -1,5 +1,7 @@
 //! Header names and values that come from the file.
 
+use std::collections::HashSet;
+
 use http::{HeaderName, HeaderValue};
 
 use crate::config::context::Context;
@@ -62,10 +64,11 @@ pub(super) fn pairs<T>(
     read: impl Fn(Value<'_>) -> Option<T>,
 ) -> Option<Vec<(HeaderName, T)>> {
     let mut headers: Vec<(HeaderName, T)> = Vec::new();
+    let mut seen = HashSet::new();
     let mut good = true;
     for (key, item) in value_of.pairs("{x-name: value}")? {
         match (changeable(item.context, &key.text, key.span), read(item)) {
-            (Some(name), Some(_)) if headers.iter().any(|(n, _)| *n == name) => {
+            (Some(name), Some(_)) if !seen.insert(name.clone()) => {
                 let message = format!("header `{name}` is named twice");
                 good = item
                     .reject::<()>(Code::Conflict, message, "names differ by more than upper and lower case")

@@ -9,6 +9,8 @@ mod request;
 mod response;
 mod rewrite;
 
+use std::collections::HashSet;
+
 use super::frontends::Around;
 use crate::config::checked::Test;
 use crate::config::diagnostic::{Code, Diagnostic};
@@ -113,10 +115,14 @@ fn condition(value: Value<'_>, around: &Around<'_>, stage: Stage) -> Option<Expr
     }
 }
 
-/// Reports the ACLs that ask for something that comes later.
+/// Reports the ACLs that ask for something that comes later, each once.
 fn asks_what_is_there(value: Value<'_>, text: &str, around: &Around<'_>, stage: Stage) -> bool {
+    let mut named = HashSet::new();
     let mut good = true;
     for (start, name) in expression::words(text) {
+        if !named.insert(name) {
+            continue;
+        }
         let acl = around.known.acls.find(name).and_then(|i| around.acls.get(i)?.as_ref());
         let Some(lacking) = acl.and_then(|acl| lacks(&acl.test, stage)) else { continue };
         let whose = if stage == Stage::Connection { "a connection" } else { "a request" };

@@ -1,7 +1,8 @@
 //! Where a frontend listens: an IP address, a unix socket, or a descriptor that the process was started with. Each place
 //! once.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
 
 use crate::config::checked::{Admin, BindAddress};
 use crate::config::diagnostic::Code;
@@ -9,7 +10,7 @@ use crate::config::value::{LONGEST_SOCKET, Value};
 
 /// Addresses that are taken, with the words for whoever wants one again.
 pub(in crate::config::section) struct Places<'a> {
-    taken: Vec<(BindAddress, String)>,
+    taken: HashMap<BindAddress, String>,
     admin: &'a Admin,
 }
 
@@ -17,7 +18,8 @@ impl Places<'_> {
     pub fn new(admin: &Admin) -> Places<'_> {
         let listen = admin.listen.map(|a| (BindAddress::Tcp(a), "`admin.listen`".to_owned()));
         let socket = admin.socket.clone().map(|p| (BindAddress::Unix(p), "`admin.socket`".to_owned()));
-        Places { taken: listen.into_iter().chain(socket).collect(), admin }
+        let taken = listen.into_iter().chain(socket).map(|(address, owner)| (plain(&address), owner));
+        Places { taken: taken.collect(), admin }
     }
 }
 
@@ -37,7 +39,7 @@ pub(super) fn read(value: Value<'_>, frontend: &str, places: &mut Places<'_>) ->
         BindAddress::Tcp(value.socket_address()?)
     };
     let free = matches!(&address, BindAddress::Tcp(a) if a.port() == 0);
-    if !free && let Some((_, owner)) = places.taken.iter().find(|(a, _)| same(a, &address)) {
+    if !free && let Some(owner) = places.taken.get(&plain(&address)) {
         let message = format!("`{}` is already the address of {owner}", value.shown());
         let hint = match &address {
             BindAddress::Tcp(_) => "choose another port",
@@ -46,20 +48,18 @@ pub(super) fn read(value: Value<'_>, frontend: &str, places: &mut Places<'_>) ->
         };
         return value.reject(Code::Conflict, message, hint);
     }
-    places.taken.push((address.clone(), format!("frontend `{frontend}`, line {}", value.span().line)));
+    places.taken.insert(plain(&address), format!("frontend `{frontend}`, line {}", value.span().line));
     Some(address)
 }
 
-/// Paths that differ only in `.` and doubled slashes are the same.
-fn same(a: &BindAddress, b: &BindAddress) -> bool {
-    match (a, b) {
-        (BindAddress::Unix(a), BindAddress::Unix(b)) => plain(a) == plain(b),
-        _ => a == b,
+/// The same for paths that differ only in `.` and doubled slashes.
+fn plain(address: &BindAddress) -> BindAddress {
+    match address {
+        BindAddress::Unix(path) => {
+            BindAddress::Unix(path.components().filter(|c| *c != Component::CurDir).collect())
+        }
+        other => other.clone(),
     }
-}
-
-fn plain(path: &Path) -> PathBuf {
-    path.components().filter(|c| *c != std::path::Component::CurDir).collect()
 }
 
 fn socket(value: Value<'_>, path: &str, admin: &Admin) -> Option<PathBuf> {

@@ -7,6 +7,9 @@ use crate::config::suggest;
 use crate::config::tree::Kind;
 use crate::config::value::Value;
 
+/// Names that are looked at. So many cannot be all different and known: what is behind them changes nothing.
+const MOST: usize = 100;
+
 /// `None` is a mistake, `Some(None)` the default.
 pub(super) fn read(value: Value<'_>) -> Option<Option<Vec<Cipher>>> {
     let names = match &value.node.kind {
@@ -15,7 +18,7 @@ pub(super) fn read(value: Value<'_>) -> Option<Option<Vec<Cipher>>> {
             text => split(value, &text),
         },
         _ => {
-            let items = value.one_or_more()?.into_iter();
+            let items = value.one_or_more()?.into_iter().take(MOST);
             items.map(|v| Some((v.nonempty()?, v.span(), v.is_hidden()))).collect::<Option<Vec<_>>>()?
         }
     };
@@ -51,7 +54,7 @@ fn split(value: Value<'_>, text: &str) -> Vec<(String, Span, bool)> {
         start += part.len() + 1;
         (part.to_owned(), span, resolved || value.is_hidden())
     };
-    text.split(':').map(place).collect()
+    text.split(':').take(MOST).map(place).collect()
 }
 
 fn named(name: &str) -> Option<Cipher> {
