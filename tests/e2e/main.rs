@@ -37,6 +37,7 @@ mod start_and_stop;
 mod stats_page;
 mod stick_tables;
 mod streams;
+mod strict;
 mod timeouts;
 mod tls;
 mod tools;

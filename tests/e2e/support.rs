@@ -5,6 +5,7 @@ pub mod admin;
 pub mod certificates;
 pub mod curl;
 pub mod edge;
+pub mod h2_raw;
 pub mod http;
 pub mod metrics;
 pub mod mock;

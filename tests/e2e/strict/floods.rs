@@ -1,0 +1,242 @@
+//! Floods of HTTP/2 frames that cost us more than they cost the client: each ends its own connection within a bounded
+//! number of frames and is counted, and a client beside it does not notice.
+
+use std::time::Duration;
+
+use super::beside::{beside, median_while};
+use super::{PATIENCE, Site, Table, Verdict, same, soon};
+use crate::support::h2_raw::{
+    self as h2, CANCEL, CONTINUATION, Client, DATA, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, Next,
+    PING, PRIORITY, data, field, frame, get, headers, ping, request_fields, reset, settings, window_update,
+};
+use crate::support::upstream::Upstream;
+use crate::support::wait::until;
+
+/// A flood: what goes before it, and its frames one after another.
+struct Flood {
+    name: &'static str,
+    /// The label of `tidegate_denied_total`.
+    reason: &'static str,
+    before: Vec<u8>,
+    /// The frames number N.
+    frames: fn(u32) -> Vec<u8>,
+    /// More than this many are never read; how many one flood may send before it hears of its end.
+    bound: u32,
+}
+
+/// Frames that are sent between two looks at what came back.
+const BATCH: u32 = 50;
+
+/// The stream of request number N.
+fn stream(number: u32) -> u32 {
+    2 * number + 1
+}
+
+fn floods() -> Vec<Flood> {
+    let open = headers(1, false, &request_fields("POST", "/v1/slow"));
+    let begun = frame(HEADERS, END_STREAM, 1, &request_fields("GET", "/v1/x"));
+    let none = Vec::new;
+    vec![
+        Flood {
+            name: "requests begun and reset",
+            reason: "h2_rapid_reset",
+            before: none(),
+            frames: |number| [get(stream(number), "/v1/x"), reset(stream(number), CANCEL)].concat(),
+            bound: 2_000,
+        },
+        Flood {
+            name: "requests with a body begun and reset",
+            reason: "h2_rapid_reset",
+            before: none(),
+            frames: |number| {
+                let begin = headers(stream(number), false, &request_fields("POST", "/v1/x"));
+                [begin, reset(stream(number), CANCEL)].concat()
+            },
+            bound: 2_000,
+        },
+        Flood { name: "PING", reason: "h2_ping_flood", before: none(), frames: |_| ping(0), bound: 5_000 },
+        Flood {
+            name: "SETTINGS",
+            reason: "h2_settings_flood",
+            before: none(),
+            frames: |_| settings(&[(3, 100)]),
+            bound: 2_000,
+        },
+        Flood {
+            name: "empty SETTINGS",
+            reason: "h2_settings_flood",
+            before: none(),
+            frames: |_| settings(&[]),
+            bound: 2_000,
+        },
+        Flood {
+            name: "DATA without data",
+            reason: "h2_empty_data_flood",
+            before: open.clone(),
+            frames: |_| data(1, false, b""),
+            bound: 5_000,
+        },
+        Flood {
+            name: "DATA of padding alone",
+            reason: "h2_tiny_data_flood",
+            before: open.clone(),
+            frames: |_| frame(DATA, h2::PADDED, 1, b"\x02\0\0"),
+            bound: 20_000,
+        },
+        Flood {
+            name: "DATA of one byte",
+            reason: "h2_tiny_data_flood",
+            before: open.clone(),
+            frames: |_| data(1, false, b"x"),
+            bound: 20_000,
+        },
+        Flood {
+            name: "windows of the connection opened by a byte",
+            reason: "h2_window_update_flood",
+            before: none(),
+            frames: |_| window_update(0, 1),
+            bound: 5_000,
+        },
+        Flood {
+            name: "windows of a stream opened by a byte",
+            reason: "h2_window_update_flood",
+            before: open,
+            frames: |_| window_update(1, 1),
+            bound: 5_000,
+        },
+        Flood {
+            name: "CONTINUATION without fields",
+            reason: "h2_continuation_flood",
+            before: begun.clone(),
+            frames: |_| frame(CONTINUATION, 0, 1, b""),
+            bound: 1_000,
+        },
+        Flood {
+            name: "CONTINUATION with fields",
+            reason: "h2_continuation_flood",
+            before: begun,
+            frames: |_| frame(CONTINUATION, 0, 1, &field(b"x-a", b"b")),
+            bound: 1_000,
+        },
+        Flood {
+            name: "PRIORITY",
+            reason: "h2_control_flood",
+            before: none(),
+            frames: |number| frame(PRIORITY, 0, stream(number % 1000), b"\0\0\0\0\x0f"),
+            bound: 5_000,
+        },
+        Flood {
+            name: "frames of an unknown kind",
+            reason: "h2_control_flood",
+            before: none(),
+            frames: |_| frame(0x42, 0, 0, b""),
+            bound: 5_000,
+        },
+        Flood {
+            name: "PINGs answered that nobody sent",
+            reason: "h2_control_flood",
+            before: none(),
+            frames: |_| frame(PING, h2::ACK, 0, b"abcdefgh"),
+            bound: 5_000,
+        },
+    ]
+}
+
+/// Sends until it hears that it is over.
+fn pour(client: &mut Client, flood: &Flood) -> Verdict {
+    client.send(&flood.before);
+    let mut sent = 0;
+    let mut said = None;
+    while sent < flood.bound {
+        let batch: Vec<u8> = (sent..sent + BATCH).flat_map(flood.frames).collect();
+        let written = client.send(&batch);
+        sent += BATCH;
+        // A batch is read before the next one, or else the buffers of the sockets would hold a flood that nobody read.
+        let patience = if written { Duration::from_millis(2) } else { PATIENCE };
+        loop {
+            match client.next(patience) {
+                Next::Frame(frame) if frame.kind == GOAWAY => said = Some(frame.code()),
+                Next::Frame(_) => {}
+                // What it said may be lost with what we sent behind it.
+                Next::Closed => {
+                    return same("GOAWAY", said.unwrap_or(ENHANCE_YOUR_CALM), ENHANCE_YOUR_CALM);
+                }
+                Next::Nothing => break,
+            }
+        }
+    }
+    Err(format!("{sent} times, and the connection is still there"))
+}
+
+#[test]
+fn floods_end_their_own_connection_and_nothing_else() {
+    let origin = Upstream::named("one");
+    let site = Site::new("max_request_body: 1m", &origin);
+    let quiet = median_while(&site, 50, || false);
+    let mut table = Table::new("floods");
+    for flood in floods() {
+        let counted = || site.edge.metrics().sum("tidegate_denied_total", &[("reason", flood.reason)]);
+        let before = counted();
+        table.case(flood.name, &[&flood.before[..], &(flood.frames)(0)].concat(), || {
+            let (poured, noticed) = beside(&site, quiet, || pour(&mut site.open_h2(), &flood));
+            poured.and(noticed)?;
+            soon(&format!("{} is counted", flood.reason), || counted() == before + 1.0)
+        });
+    }
+    table.conclude();
+    until("nothing is open any more", || site.edge.metrics().sum("tidegate_connections", &[]) == 0.0);
+}
+
+#[test]
+fn lawful_clients_are_no_floods() {
+    let origin = Upstream::named("one");
+    let site = Site::new("max_request_body: 1m", &origin);
+    let body: Vec<u8> = (0..200).flat_map(|_| data(1, false, &[b'x'; 100])).collect();
+    let cases = [
+        ("PING between requests", (0..50).flat_map(|_| ping(0)).collect::<Vec<_>>()),
+        ("windows opened now and then", (0..200).flat_map(|_| window_update(0, 1000)).collect()),
+        ("SETTINGS changed a few times", (0..10).flat_map(|_| settings(&[(3, 100)])).collect()),
+    ];
+    let mut table = Table::new("no floods");
+    for (name, frames) in cases {
+        table.case(name, &frames, || {
+            let mut client = site.open_h2();
+            client.send(&frames);
+            client.send(&get(501, "/v1/after"));
+            answered(&mut client, 501)
+        });
+    }
+    table.case("body in many small pieces", &body, || {
+        let mut client = site.open_h2();
+        client.send(&headers(1, false, &request_fields("POST", "/v1/x")));
+        client.send(&[&body[..], &data(1, true, b"")].concat());
+        answered(&mut client, 1)
+    });
+    let many: Vec<u8> =
+        (0..50).flat_map(|number| headers(stream(number), false, &request_fields("POST", "/v1/x"))).collect();
+    table.case("everything in flight given up at once", &many, || {
+        let mut client = site.open_h2();
+        client.send(&[&many[..], &ping(0)].concat());
+        // Requests that were only just read are no requests yet: their resets would be those of a flood.
+        while !matches!(client.next(PATIENCE), Next::Frame(frame) if frame.kind == PING) {}
+        client.send(&(0..50).flat_map(|number| reset(stream(number), CANCEL)).collect::<Vec<u8>>());
+        client.send(&get(501, "/v1/after"));
+        answered(&mut client, 501)
+    });
+    table.case("hundreds of requests on one connection", &get(1, "/v1/x"), || {
+        let mut client = site.open_h2();
+        for number in 0..400 {
+            client.send(&get(stream(number), "/v1/x"));
+            answered(&mut client, stream(number))?;
+        }
+        Ok(())
+    });
+    table.conclude();
+}
+
+fn answered(client: &mut Client, stream: u32) -> Verdict {
+    match client.hear(stream, PATIENCE) {
+        h2::Heard::Answer { status: 200, end: h2::End::Whole, .. } => Ok(()),
+        heard => Err(format!("{heard:?}")),
+    }
+}
