@@ -4,4 +4,5 @@
 pub mod client;
 pub mod io;
 pub mod socket;
+mod subject;
 pub mod tls;

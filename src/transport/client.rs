@@ -39,9 +39,9 @@ pub struct Tls {
 /// Whom a certificate names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
-    /// `CN`, the last one.
+    /// `CN`, the first one; `None` too where it holds what a header cannot carry.
     pub common_name: Option<String>,
-    /// RFC 4514.
+    /// RFC 4514, all of it printable ASCII.
     pub distinguished_name: String,
 }
 

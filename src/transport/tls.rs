@@ -3,15 +3,15 @@
 use std::io;
 use std::sync::Arc;
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
-use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::transport::client::{Subject, Tls};
+use crate::transport::client::Tls;
 use crate::transport::io::{Flush, Io, Side, Wire};
 use crate::transport::socket::Socket;
+use crate::transport::subject;
 
 impl Wire for server::TlsStream<Socket> {
     fn tcp(&self) -> Option<&TcpStream> {
@@ -47,18 +47,10 @@ pub async fn accept(config: Arc<ServerConfig>, socket: Socket) -> io::Result<Acc
         _ => "TLSv1.3",
     };
     let cipher = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
-    let subject = connection.peer_certificates().and_then(|chain| subject(chain.first()?));
+    let subject = connection.peer_certificates().and_then(|chain| subject::of(chain.first()?));
     let tls = Tls { version, cipher: cipher.unwrap_or(""), subject };
     let http2 = connection.alpn_protocol() == Some(b"h2");
     Ok(Accepted { stream, http2, tls })
-}
-
-/// `None`: not a certificate, which no verified one is.
-fn subject(certificate: &CertificateDer<'_>) -> Option<Subject> {
-    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    let name = certificate.subject();
-    let common_name = name.iter_common_name().last().and_then(|name| name.as_str().ok()).map(str::to_owned);
-    Some(Subject { common_name, distinguished_name: name.to_string() })
 }
 
 /// Completes the handshake with a server. The caller bounds its time.

@@ -62,11 +62,13 @@ pub(super) fn host(value: Value<'_>) -> Option<String> {
     Some(text)
 }
 
-/// The subject of a certificate, as RFC 4514 writes it.
+/// The subject of a certificate, as RFC 4514 writes it, and with it as OpenSSL does: `é` may be written as `\C3\A9`.
 pub(super) fn distinguished_name(value: Value<'_>) -> Option<String> {
     let text = value.nonempty()?;
     if text.split(',').next().is_some_and(|first| first.contains('=')) {
-        return Some(text);
+        let escaped =
+            |byte: u8| if byte.is_ascii() { char::from(byte).to_string() } else { format!("\\{byte:02X}") };
+        return Some(text.bytes().map(escaped).collect());
     }
     let message = format!("`{}` is not the subject of a certificate", value.shown());
     let hint = "like `CN=app1,O=Example`, as `openssl x509 -noout -subject -nameopt RFC2253` prints it";
