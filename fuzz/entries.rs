@@ -10,10 +10,12 @@ pub mod config;
 pub mod forwarded_for;
 pub mod h2_guard;
 pub mod h2_request;
+pub mod hop_by_hop;
 pub mod path;
 pub mod proxy_protocol;
 pub mod request_head;
 pub mod response_head;
+pub mod rewrite_path;
 
 mod pieces;
 mod reference;
@@ -31,8 +33,10 @@ pub const ENTRIES: &[Entry] = &[
     ("forwarded_for", forwarded_for::run),
     ("h2_guard", h2_guard::run),
     ("h2_request", h2_request::run),
+    ("hop_by_hop", hop_by_hop::run),
     ("path", path::run),
     ("proxy_protocol", proxy_protocol::run),
     ("request_head", request_head::run),
     ("response_head", response_head::run),
+    ("rewrite_path", rewrite_path::run),
 ];

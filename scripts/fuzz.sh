@@ -59,6 +59,7 @@ for name in $targets; do
     mkdir -p "$generated" "fuzz/artifacts/$name"
     set -- "$generated" "fuzz/corpus/$name"
     if [ -d "fuzz/regressions/$name" ]; then set -- "$@" "fuzz/regressions/$name"; fi
+    if [ "$name" = config ]; then set -- "$@" conf tests/config/valid tests/config/invalid; fi
     dictionary=""
     if [ -e "fuzz/dictionaries/$name" ]; then dictionary=-dict=fuzz/dictionaries/$name; fi
     echo "fuzzing: $name, $seconds s"

@@ -39,9 +39,13 @@ fn names(directory: &Path) -> Vec<String> {
 
 /// Seeds and regressions of an entry, with their paths.
 fn inputs(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let kinds = ["corpus", "regressions"].map(|kind| directory().join(kind).join(name));
-    let files =
-        kinds.iter().flat_map(|directory| names(directory).into_iter().map(|file| directory.join(file)));
+    let mut directories = ["corpus", "regressions"].map(|kind| directory().join(kind).join(name)).to_vec();
+    if name == "config" {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        directories
+            .extend(["conf", "tests/config/valid", "tests/config/invalid"].map(|seeds| root.join(seeds)));
+    }
+    let files = directories.iter().flat_map(|at| names(at).into_iter().map(|file| at.join(file)));
     files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 

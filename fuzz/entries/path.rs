@@ -23,7 +23,7 @@ fn is_normal(path: &str) {
 }
 
 /// Segments that a server would resolve, once it has decoded them.
-fn is_dots(segment: &str) -> bool {
+pub fn is_dots(segment: &str) -> bool {
     let decoded = segment.to_ascii_lowercase().replace("%2e", ".");
     decoded == "." || decoded == ".."
 }
