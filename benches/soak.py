@@ -5,6 +5,7 @@ Clients speak HTTP/1.1, HTTP/2, TLS, WebSocket and the PROXY protocol, send larg
 what is malformed and flood; servers are tidegate's own mock providers and one that is rude (soak_origin.py). What each
 client must see is in soak_traffic.py. Exit code 1, with the reasons, if
 - an answer was wrong, or a good request failed while no provider had been killed;
+- a flood of HTTP/2 frames was not ended, or not counted;
 - resident memory at the end is above 1.1 x the level after the warm-up + 8 MB, or descriptors above 1.1 x + 40;
 - afterwards something counts as in flight, a descriptor is left beside idle connections to servers, or it is still busy;
 - tidegate ended, panicked, or lost a line of its access log.
@@ -33,7 +34,7 @@ import urllib.request
 sys.dont_write_bytecode = True
 from proxies import THREADS, Process, certificate, free_ports, write
 from soak_http import Broken, Wrong
-from soak_traffic import SCENARIOS, Failed, Worker
+from soak_traffic import MAY_STAY, SCENARIOS, Failed, Worker
 
 WARM_UP = 0.2  # of the time; growth is measured from there
 GROWTH, SLACK = 1.1, 8e6  # memory at the end is at most GROWTH x warm + SLACK bytes
@@ -244,7 +245,7 @@ def gauges(site):
     """What says how much there is now: name with labels, and value."""
     pattern = r"^(tidegate_(?:connections|requests_in_flight|server_in_flight|queue_length|process_connections|body_memory\w*)(?:\{.*\})?) (\S+)$"
     found = {name: float(value) for name, value in re.findall(pattern, site.get("/metrics"), re.M)}
-    return {name: value for name, value in found.items() if not name.split("{")[0].endswith(("_max", "_limit"))}
+    return {name: value for name, value in found.items() if "_max" not in name}
 
 
 def leftovers(site, before):
@@ -263,6 +264,15 @@ def leftovers(site, before):
     if other > before:
         found.append(f"{other} descriptors beside connections to servers, {before} before")
     return found
+
+
+def uncounted(site):
+    """Every flood that was ended has to show in the metrics."""
+    found = re.findall(r'^tidegate_denied_total\{reason="(\w+)"\} ([1-9]\d*)$', site.get("/metrics"), re.M)
+    print("\nrefused, as counted: " + ", ".join(f"{reason} {count}" for reason, count in found))
+    counted = sum(int(count) for reason, count in found if reason.startswith("h2_"))
+    ended = sum(counts["ended"] for name, counts in site.floods.items() if name not in MAY_STAY)
+    return [f"{ended} floods were ended, {counted} counted"] if counted < ended else []
 
 
 def verdict(site, samples, seconds, before):
@@ -287,7 +297,7 @@ def verdict(site, samples, seconds, before):
         time.sleep(0.5)
     other, idle = site.descriptors()
     print(f"afterwards: {other} descriptors ({before} before), {idle} idle connections to servers, RSS {site.proxy.memory():.1f} MB")
-    failures += [f"left over: {one}" for one in left]
+    failures += [f"left over: {one}" for one in left] + uncounted(site)
     busy = site.proxy.cpu()
     time.sleep(3)
     if (busy := site.proxy.cpu() - busy) > 0.3:

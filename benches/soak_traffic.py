@@ -386,6 +386,8 @@ FLOODS = {
     "SETTINGS": lambda: frame(4, 0, 0, b"\0\x04\0\0\xff\xff") * 20_000,
     "CONTINUATION": lambda: frame(1, 1, 1, GET) + frame(9, 0, 1, literal(0, b"a") + b"\1b") * 20_000,
     "empty DATA": lambda: frame(1, 4, 1, GET.replace(b"\x82", b"\x83")) + frame(0, 0, 1) * 20_000,
+    "tiny DATA": lambda: frame(1, 4, 1, GET.replace(b"\x82", b"\x83")) + frame(0, 0, 1, b"x") * 20_000,
+    "WINDOW_UPDATE": lambda: frame(8, 0, 0, b"\0\0\0\1") * 20_000,
     "window overflow": lambda: frame(8, 0, 0, b"\x7f\xff\xff\xff") * 2,
     "too many streams": lambda: b"".join(frame(1, 5, i, GET) for i in ids(3000)),
 }
