@@ -5,7 +5,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 VENV := $(TARGET)/venv
 export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/sbin
 
-.PHONY: demo test build bench certs deny clean help
+.PHONY: demo test build bench soak scan fuzz certs deny clean help
 
 help:
 	@echo "make demo                   three mock providers and tidegate, with lines to paste; Ctrl-C ends it"
@@ -13,6 +13,9 @@ help:
 	@echo "make test                   formatting, lints, all tests (the official OpenAI SDK among them)"
 	@echo "make build                  the binary to ship: $(TARGET)/release/tidegate"
 	@echo "make bench                  CPU time and throughput beside HAProxy"
+	@echo "make soak                   five minutes of mixed and hostile traffic (SOAK_SECONDS=300); nothing may grow"
+	@echo "make scan                   what testssl.sh finds in the TLS of a default configuration"
+	@echo "make fuzz FUZZ=chunk        libFuzzer on one target, or all of them, FUZZ_SECONDS=600 each (needs a nightly toolchain)"
 	@echo "make certs                  development certificates in certs/"
 	@echo "make deny                   licences and advisories of the dependencies (needs cargo-deny)"
 
@@ -39,6 +42,19 @@ bench:
 	@scripts/install-tools.sh build bench
 	$(CARGO) build --release --bin tidegate
 	TIDEGATE=$(TARGET)/release/tidegate benches/run.sh $(BENCH_ARGS)
+
+soak:
+	@scripts/install-tools.sh build bench
+	$(CARGO) build --release --bin tidegate
+	TIDEGATE=$(TARGET)/release/tidegate SECONDS=$(or $(SOAK_SECONDS),300) python3 benches/soak.py
+
+scan:
+	@scripts/install-tools.sh build
+	$(CARGO) build --profile demo --bin tidegate
+	TIDEGATE=$(TARGET)/demo/tidegate scripts/scan-tls.sh
+
+fuzz:
+	@CARGO_TARGET_DIR=$(TARGET) scripts/fuzz.sh $(or $(FUZZ),all) $(or $(FUZZ_SECONDS),600)
 
 certs:
 	@scripts/install-tools.sh demo
