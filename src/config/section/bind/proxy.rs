@@ -45,7 +45,7 @@ pub(super) fn read(value: Value<'_>, address: Option<&BindAddress>) -> Option<Op
         return value.reject(
             Code::Conflict,
             message,
-            "write `accept_proxy: true`: who may connect, the file's permissions say",
+            "write `accept_proxy: true`: whoever may enter its directory may connect",
         );
     }
     Value::each(items, network::read).map(Some)
