@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{CipherSuite, ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
@@ -46,11 +46,21 @@ pub async fn accept(config: Arc<ServerConfig>, socket: Socket) -> io::Result<Acc
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
         _ => "TLSv1.3",
     };
-    let cipher = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+    let cipher = connection.negotiated_cipher_suite().and_then(|suite| iana(suite.suite()));
     let subject = connection.peer_certificates().and_then(|chain| subject::of(chain.first()?));
     let tls = Tls { version, cipher: cipher.unwrap_or(""), subject };
     let http2 = connection.alpn_protocol() == Some(b"h2");
     Ok(Accepted { stream, http2, tls })
+}
+
+/// The name in IANA's registry; rustls has its own for those of TLS 1.3.
+fn iana(suite: CipherSuite) -> Option<&'static str> {
+    match suite {
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => Some("TLS_AES_256_GCM_SHA384"),
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => Some("TLS_AES_128_GCM_SHA256"),
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => Some("TLS_CHACHA20_POLY1305_SHA256"),
+        other => other.as_str(),
+    }
 }
 
 /// Completes the handshake with a server. The caller bounds its time.
