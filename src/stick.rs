@@ -13,6 +13,6 @@ pub mod tracked;
 pub use counter::{ByteRateCounter, Period, RateCounter};
 pub use entry::{Entry, Row};
 pub use key::Key;
-pub use spec::{CounterKind, Gpc, TableSpec};
+pub use spec::{CounterKind, Gpc, Raised, TableSpec};
 pub use table::Table;
 pub use tracked::Tracked;

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::limit::go_duration::GoDuration;
 use crate::outcome::{ClientError, Outcome};
+use crate::proxy::body::client_event;
 use crate::proxy::context::Context;
 use crate::proxy::facts::{Live, authority, split_port};
 use crate::proxy::{announce_stop, header_changes, reading};
@@ -58,8 +59,8 @@ pub async fn error(
     if error.status == 401 {
         head.insert_header("www-authenticate", HeaderValue::from_static("Bearer"))?;
     }
-    if error.status == 429 || error.status == 503 {
-        let wait = context.retry_after.unwrap_or(Duration::from_secs(1));
+    let comes_back = matches!(error.status, 429 | 503).then_some(Duration::from_secs(1));
+    if let Some(wait) = context.retry_after.or(comes_back) {
         head.insert_header(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)))?;
     }
     send(context, session, head, body).await
@@ -199,17 +200,15 @@ pub async fn linger(session: &mut ServerSession) {
     let _ = pingora_timeout::timeout(LINGER_TIME, read_on).await;
 }
 
-/// Waits, unless the client leaves meanwhile.
+/// Waits, unless the client leaves meanwhile. What it sends of a body is left alone.
 pub async fn wait(session: &mut ServerSession, time: Duration) -> Option<Outcome> {
-    let sleep = pingora_timeout::sleep(time);
-    if !session.is_body_done() {
-        sleep.await;
-        return None;
-    }
-    tokio::select! {
-        () = sleep => None,
-        _ = session.read_body_or_idle(true) => Some(Outcome::ClientLeft),
-    }
+    let done = session.is_body_done();
+    let left = tokio::select! {
+        () = pingora_timeout::sleep(time) => None,
+        _ = client_event(session, done, !done, Duration::MAX) => Some(Outcome::ClientLeft),
+    };
+    reading(session, Reading::Message);
+    left
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::proxy::facts::Live;
 use crate::proxy::reply;
 use crate::rewrite::path::PathRewrite;
 use crate::runtime::snapshot::Action;
-use crate::stick::Key;
+use crate::stick::{Key, Tracked};
 
 /// What the rules decided.
 pub enum Verdict {
@@ -61,6 +61,7 @@ pub async fn run(context: &mut Context, session: &mut ServerSession) -> pingora:
             }
             Action::Tarpit { time, status } => {
                 let left = reply::wait(session, *time).await;
+                context.retry_after = counter.and_then(|test| context.until_below(test));
                 return Ok(Verdict::End(left.unwrap_or(Outcome::Tarpitted(*status))));
             }
             Action::SilentDrop => {
@@ -87,9 +88,13 @@ pub async fn run(context: &mut Context, session: &mut ServerSession) -> pingora:
     Ok(Verdict::Route)
 }
 
-/// Tracks the request in a table and counts it there. A second `track` of one table changes nothing, as in HAProxy.
+/// Tracks the request in a table and counts it there. A second `track` of one table changes nothing, as in HAProxy, unless
+/// the first was the connection's and a trusted proxy says that the request comes from somebody else.
 fn track(context: &mut Context, index: usize) {
-    if context.tracked(index).is_some() {
+    let connections = context.src == context.client.peer.ip().to_canonical();
+    let of_connection =
+        |tracked: &Tracked| context.client.tracked.iter().any(|own| std::ptr::eq(&**own, tracked));
+    if context.tracked(index).is_some_and(|tracked| connections || !of_connection(tracked)) {
         return;
     }
     let table = &context.snapshot.tables[index];
@@ -101,7 +106,7 @@ fn track(context: &mut Context, index: usize) {
     // A table whose entries are all in use counts that itself (`full`), and lets the request pass.
     if let Some(tracked) = key.and_then(|key| table.table.track(key, now)) {
         tracked.request(now);
-        context.tracked.push((index, Arc::new(tracked)));
+        context.tracked.insert(0, (index, Arc::new(tracked)));
     }
 }
 

@@ -58,6 +58,19 @@ pub enum CounterKind {
     HttpFailRate(Period),
 }
 
+/// What raises a counter, as far as one request is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Raised {
+    /// Every request, when it is tracked.
+    Request,
+    /// Every connection that tracks, or every request whose connection does not.
+    Connection,
+    /// Every request that is refused, when it is over.
+    Error,
+    /// What servers do, bytes, and what rules choose to raise.
+    Other,
+}
+
 /// A counter that means what the operator's rules make of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Gpc {
@@ -111,6 +124,25 @@ impl CounterKind {
             | CounterKind::BytesOutCnt
             | CounterKind::Gpc1
             | CounterKind::HttpFailCnt => None,
+        }
+    }
+
+    pub fn raised_by(self) -> Raised {
+        match self {
+            CounterKind::HttpReqCnt | CounterKind::HttpReqRate(_) => Raised::Request,
+            CounterKind::ConnCnt | CounterKind::ConnRate(_) | CounterKind::ConnCur => Raised::Connection,
+            CounterKind::HttpErrCnt | CounterKind::HttpErrRate(_) => Raised::Error,
+            CounterKind::Gpt0
+            | CounterKind::Gpc0
+            | CounterKind::Gpc0Rate(_)
+            | CounterKind::Gpc1
+            | CounterKind::Gpc1Rate(_)
+            | CounterKind::BytesInCnt
+            | CounterKind::BytesInRate(_)
+            | CounterKind::BytesOutCnt
+            | CounterKind::BytesOutRate(_)
+            | CounterKind::HttpFailCnt
+            | CounterKind::HttpFailRate(_) => Raised::Other,
         }
     }
 
