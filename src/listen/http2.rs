@@ -20,6 +20,7 @@ use crate::listen::accept::spawn;
 use crate::listen::connection::{Refusal, Service, Settings};
 use crate::transport::client::Client;
 use crate::transport::io::{Conduct, Io, Watch, Wire};
+use crate::transport::socket::LAST_ACKNOWLEDGEMENTS;
 use crate::wire::Flood;
 
 /// Bytes that a client may send ahead on one stream. HTTP/2's own 64 KB make uploads crawl over distance.
@@ -88,7 +89,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
                 biased;
                 () = ordered(&mut stop), if !leaving => Event::Leave,
                 kind = self.conduct.flooded() => Event::Flood(kind),
-                () = self.client.forgotten() => return,
+                () = self.client.forgotten() => return pingora_timeout::sleep(LAST_ACKNOWLEDGEMENTS).await,
                 next = HttpSession::from_h2_conn(&mut connection, self.digest.clone()) => Event::Next(next),
                 () = streams.idle_for(patience) => Event::Idle,
             };

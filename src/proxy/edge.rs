@@ -26,7 +26,7 @@ use crate::rewrite::request_id::RequestId;
 use crate::runtime::snapshot::Snapshot;
 use crate::stick::Tracked;
 use crate::transport::client::Client;
-use crate::transport::socket::NOWHERE;
+use crate::transport::socket::{LAST_ACKNOWLEDGEMENTS, NOWHERE};
 
 /// The requests of one bind on one worker thread.
 #[derive(Clone)]
@@ -64,6 +64,9 @@ impl ProxyHttp for Edge {
             break_off(session).await;
         }
         finish::run(context, session, outcome);
+        if outcome == Outcome::SilentlyDropped {
+            pingora_timeout::sleep(LAST_ACKNOWLEDGEMENTS).await;
+        }
         if whole { Ok(true) } else { Error::e_explain(ErrorType::InternalError, "ended without an end") }
     }
 

@@ -80,6 +80,10 @@ impl Wire for Socket {
     }
 }
 
+/// How long a connection is kept that is to be forgotten. An acknowledgement of what was said before, TLS session tickets
+/// for one, would be answered with a reset by a kernel that knows the connection no more; clients put it off by up to 200 ms.
+pub const LAST_ACKNOWLEDGEMENTS: Duration = Duration::from_millis(300);
+
 /// Makes a connection end without a word when it is closed: its client waits for an answer that never comes (HAProxy's
 /// `silent-drop`). With the right to administer the network the kernel forgets it; without, the reset that ends it dies
 /// at the first router, and only a client nearer than that sees it.
