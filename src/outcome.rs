@@ -32,6 +32,8 @@ pub enum Outcome {
     Completed,
     /// A protocol upgrade was carried to its end.
     Tunnelled,
+    /// Nobody said anything in it for `timeouts.tunnel`, which is nobody's fault.
+    TunnelSilent,
     /// `return` or `monitor`, with this status.
     Returned(u16),
     Redirected(u16),
@@ -97,7 +99,7 @@ impl Outcome {
         let error = |status, code, kind, message| Some(ClientError { status, code, kind, message });
         match self {
             Outcome::Completed | Outcome::Tunnelled | Outcome::Returned(_) | Outcome::Redirected(_) => None,
-            Outcome::ClientLeft | Outcome::ClientLeftInAnswer => None,
+            Outcome::ClientLeft | Outcome::ClientLeftInAnswer | Outcome::TunnelSilent => None,
             Outcome::Stopped => error(503, "overloaded", SERVER, "The load balancer is stopping. Try again."),
             Outcome::SilentlyDropped => None,
             Outcome::Denied(status) | Outcome::Tarpitted(status) => Some(denied(status)),
@@ -196,7 +198,7 @@ impl Outcome {
             Outcome::OutOfMemory => "RR--",
             Outcome::AnswerCut => "SD--",
             Outcome::AnswerBroken => "PD--",
-            Outcome::AnswerSilent => "sD--",
+            Outcome::AnswerSilent | Outcome::TunnelSilent => "sD--",
             Outcome::TotalTimeout => "sH--",
             Outcome::TotalTimeoutInAnswer => "sD--",
             Outcome::Stopped => "KD--",
@@ -237,6 +239,7 @@ impl Outcome {
             | Outcome::ClientLeft => true,
             Outcome::Completed
             | Outcome::Tunnelled
+            | Outcome::TunnelSilent
             | Outcome::Returned(_)
             | Outcome::Redirected(_)
             | Outcome::ClientLeftInAnswer

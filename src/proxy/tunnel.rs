@@ -7,16 +7,18 @@ use pingora::protocols::http::v1::client::HttpSession;
 
 use crate::outcome::Outcome;
 use crate::proxy::context::Context;
-use crate::proxy::reading;
+use crate::proxy::{finish, reading};
 use crate::transport::io::Reading;
 
 /// How long a server may go on when its client has closed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-pub async fn run(context: &Context, session: &mut ServerSession, mut server: HttpSession) -> Outcome {
+pub async fn run(context: &mut Context, session: &mut ServerSession, mut server: HttpSession) -> Outcome {
     reading(session, Reading::Everything);
     server.maybe_upgrade_body_writer();
     let mut silence = context.backend().map_or_else(Default::default, |backend| backend.tunnel);
+    // Neither side may hold the other up for ever by not reading.
+    server.write_timeout = Some(silence);
     let mut ended = false;
     loop {
         let moved = async {
@@ -45,7 +47,8 @@ pub async fn run(context: &Context, session: &mut ServerSession, mut server: Htt
             Ok(Ok(Err(_))) => return Outcome::AnswerCut,
             Ok(Err(Err(_))) => return Outcome::ClientLeftInAnswer,
             Err(_) if ended => return Outcome::Tunnelled,
-            Err(_) => return Outcome::AnswerSilent,
+            Err(_) => return Outcome::TunnelSilent,
         }
+        finish::report_bytes(context, session);
     }
 }
