@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Once;
 
 use http::HeaderName;
 use tidegate::acl::{self, Acl, CounterTest, Facts, Tree};
@@ -15,6 +16,9 @@ use tidegate::config::source::{Environment, Process};
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "not_e"];
 
 pub fn run(input: &[u8]) {
+    static FILE_IS_GOOD: Once = Once::new();
+    FILE_IS_GOOD
+        .call_once(|| assert!(read("a", &Process).is_some(), "the file around the condition is refused"));
     let Some((bits, text)) = input.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
     let Some(expression) = read(text, &Process) else { return };

@@ -94,7 +94,7 @@ fn hides_secrets(text: &str, shown: &str) {
 /// `api_key: KEY` alone on a line, in a file without anything that could make it text (quotes, blocks, comments) or the
 /// name of a table.
 fn names_a_key(text: &str) -> bool {
-    let mut places = text.lines().filter(|line| line.contains(IN_THE_TEXT));
+    let mut places = text.split(['\n', '\r']).filter(|line| line.contains(IN_THE_TEXT));
     let line = places.next().map(|line| line.trim_start_matches([' ', '-'])).unwrap_or_default();
     let keys = ["api_key", "token", "x-api-key", "authorization"];
     let named = keys
@@ -102,6 +102,6 @@ fn names_a_key(text: &str) -> bool {
         .any(|key| line.strip_prefix(key).and_then(|rest| rest.strip_prefix(": ")) == Some(IN_THE_TEXT));
     named
         && places.next().is_none()
-        && !text.contains(['|', '>', '"', '\'', '#', '?', '\r'])
+        && !text.contains(['|', '>', '"', '\'', '#', '?'])
         && !text.contains("tables")
 }

@@ -53,9 +53,12 @@ fn can_end_at_one_place_only(head: &[u8]) {
     assert!(read.words.len() >= 2 && matches!(read.words[0], b"HTTP/1.1" | b"HTTP/1.0"), "a known version");
     let (lengths, encodings) = (read.all("content-length"), read.all("transfer-encoding"));
     assert!(lengths.len() + encodings.len() <= 1, "more than one way to frame the body");
+    let bodiless = read.words.get(1).is_some_and(|status| status.starts_with(b"1") || *status == b"204");
+    assert!(!bodiless || encodings.is_empty(), "chunks where there is no body");
     for length in lengths {
         let digits = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
         assert!(digits, "a length that is no number");
+        assert!(!bodiless || length.iter().all(|digit| *digit == b'0'), "a length where there is no body");
     }
     for coding in encodings {
         assert!(coding.eq_ignore_ascii_case(b"chunked"), "a coding that is not chunked");
