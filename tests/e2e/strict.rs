@@ -69,13 +69,20 @@ backends:
         Client::open(self.edge.addresses("web")[1], &self.authority)
     }
 
-    /// At least that many refusals are counted, each under a reason, and logged as what they are.
-    fn refusals_are_told(&self, count: usize) -> Verdict {
-        let counted = || self.edge.metrics().sum("tidegate_denied_total", &[]);
+    /// What is counted as refused so far, by reason.
+    fn denied(&self) -> Vec<(String, f64)> {
+        let metrics = self.edge.metrics();
+        let counted = metrics.matching("tidegate_denied_total", &[]).filter(|sample| sample.value > 0.0);
+        counted.map(|sample| (sample.labels["reason"].clone(), sample.value)).collect()
+    }
+
+    /// At least so many refusals are counted under reasons, and so many logged as what they are.
+    fn refusals_are_told(&self, count: usize, lines: usize) -> Verdict {
+        let counted = || self.denied().iter().map(|(_, value)| value).sum::<f64>();
         let logged = || self.edge.log().iter().filter(|line| line["termination"] == "PR--").count();
         soon(&format!("{count} refusals are counted"), || counted() >= count as f64)
-            .and(soon(&format!("{count} refusals are logged as PR--"), || logged() >= count))
-            .map_err(|what| format!("{what}: {} and {}", counted(), logged()))
+            .and(soon(&format!("{lines} refusals are logged as PR--"), || logged() >= lines))
+            .map_err(|what| format!("{what}: {:?}, {} lines", self.denied(), logged()))
     }
 }
 

@@ -56,6 +56,11 @@ fn bodies_that_break_the_chunk_grammar_are_refused() {
         ("trailer with a bare LF", "3\r\nabc\r\n0\r\nX-A: b\nX-B: c\r\n\r\n"),
         ("trailer with a bare CR", "3\r\nabc\r\n0\r\nX-A: b\rX-B: c\r\n\r\n"),
         ("trailer that is folded", "3\r\nabc\r\n0\r\nX-A: b\r\n c\r\n\r\n"),
+        ("trailer that would be a length", "3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n"),
+        ("trailer that would be a coding", "3\r\nabc\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        ("trailer that would be a host", "3\r\nabc\r\n0\r\nHost: b.test\r\n\r\n"),
+        ("trailer that would be a key", "3\r\nabc\r\n0\r\nAuthorization: Bearer other\r\n\r\n"),
+        ("trailer that would be an address", "3\r\nabc\r\n0\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"),
         ("trailer that is the request behind it", "3\r\nabc\r\n0\r\n"),
         ("trailer of 20 KB", &trailing),
         ("thousand trailers", &many),
@@ -72,7 +77,7 @@ fn bodies_that_break_the_chunk_grammar_are_refused() {
         });
     }
     table.case_if_all_is_well("every refusal is counted by reason and logged as PR--", || {
-        site.refusals_are_told(2 * cases.len())
+        site.refusals_are_told(2 * cases.len(), 2 * cases.len())
     });
     table.conclude();
 }
@@ -84,11 +89,7 @@ fn sound_chunks_arrive_and_trailers_are_no_fields() {
         ("quoted chunk extension", "3;a=\"b;c\"\r\nabc\r\n0\r\n\r\n"),
         ("sizes with zeros before", "0003\r\nabc\r\n000\r\n\r\n"),
         ("size of one letter", "1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"),
-        ("trailer that would be a length", "3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n"),
-        ("trailer that would be a coding", "3\r\nabc\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n"),
-        ("trailer that would be a host", "3\r\nabc\r\n0\r\nHost: b.test\r\n\r\n"),
-        ("trailer that would be a key", "3\r\nabc\r\n0\r\nAuthorization: Bearer other\r\n\r\n"),
-        ("trailer that would be an address", "3\r\nabc\r\n0\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"),
+        ("two trailers of no meaning", "3\r\nabc\r\n0\r\nX-A: b\r\nX-B: c\r\n\r\n"),
         ("trailer of no meaning", "3\r\nabc\r\n0\r\nX-A: b\r\n\r\n"),
     ];
     let origin = Upstream::named("one");
@@ -99,10 +100,8 @@ fn sound_chunks_arrive_and_trailers_are_no_fields() {
             served(&site, &origin, format!("{HEAD}{text}").as_bytes(), |request| {
                 same("body", request.text().as_str(), "abc")?;
                 same("x-a", request.header("x-a"), None)?;
-                same("authorization", request.header("authorization"), None)?;
-                same("lengths", request.head.all("content-length").len(), 0)?;
-                same("codings", request.head.all("transfer-encoding"), vec!["chunked"])?;
-                same("x-forwarded-for", request.header("x-forwarded-for"), Some("127.0.0.1"))
+                same("x-b", request.header("x-b"), None)?;
+                same("codings", request.head.all("transfer-encoding"), vec!["chunked"])
             })
         });
     }

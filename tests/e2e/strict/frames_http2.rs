@@ -1,13 +1,15 @@
 //! HTTP/2 frames and header blocks that break the protocol: they cost the connection, or no more than their stream.
 
+use std::collections::BTreeSet;
+
 use super::requests_http2::Out::{GoAway, Reset};
 use super::requests_http2::{CODEC, block, judge_all, open_post, site};
-use super::{PATIENCE, Table, shown_requests};
+use super::{PATIENCE, Table, same, shown_requests};
 use crate::support::h2_raw::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY, HEADERS,
-    Next, PADDED, PING, PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM_CLOSED,
-    WINDOW_UPDATE, WITH_PRIORITY, data, frame, frame_of_length, get, headers, indexed, literal_with_huffman,
-    ping, request_fields, reset, resize, settings, window_update,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, End, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY,
+    HEADERS, Heard, Next, PADDED, PING, PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE, REFUSED_STREAM, RST_STREAM,
+    SETTINGS, STREAM_CLOSED, WINDOW_UPDATE, WITH_PRIORITY, data, frame, frame_of_length, get, headers,
+    indexed, literal_with_huffman, ping, request_fields, reset, resize, settings, window_update,
 };
 use crate::support::upstream::Upstream;
 
@@ -179,5 +181,40 @@ fn streams_that_are_over_take_nothing_more() {
             }
         });
     }
+    table.conclude();
+}
+
+#[test]
+fn streams_above_the_limit_are_refused_and_the_others_go_on() {
+    const OPEN: u32 = 150;
+    let origin = Upstream::named("one");
+    let site = site(&origin);
+    let streams = || (0..OPEN).map(|number| 2 * number + 1);
+    let opened: Vec<u8> =
+        streams().flat_map(|stream| headers(stream, false, &request_fields("POST", "/v1/x"))).collect();
+    let mut table = Table::new("stream count");
+    table.case("150 requests at once", &opened, || {
+        let mut client = site.open_h2();
+        client.send(&[&opened[..], &ping(0)].concat());
+        let mut refused = BTreeSet::new();
+        loop {
+            match client.next(PATIENCE) {
+                Next::Frame(frame) if frame.kind == PING => break,
+                Next::Frame(frame) if frame.kind == RST_STREAM => {
+                    same("code", frame.code(), REFUSED_STREAM)?;
+                    refused.insert(frame.stream);
+                }
+                Next::Frame(frame) if frame.kind == GOAWAY => return Err(format!("GOAWAY {}", frame.code())),
+                Next::Frame(_) => {}
+                Next::Closed | Next::Nothing => return Err("nothing more".to_owned()),
+            }
+        }
+        same("refused", refused, streams().skip(100).collect())?;
+        client.send(&data(1, true, b"abc"));
+        match client.hear(1, PATIENCE) {
+            Heard::Answer { status: 200, end: End::Whole, .. } => Ok(()),
+            heard => Err(format!("{heard:?}")),
+        }
+    });
     table.conclude();
 }

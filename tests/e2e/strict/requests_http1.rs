@@ -71,7 +71,7 @@ fn judge_refusals(name: &'static str, cases: &[(&str, String, u16)]) {
         table.case(name, &sent, || refused(&site, &origin, &sent, *status));
     }
     table.case_if_all_is_well("every refusal is counted by reason and logged as PR--", || {
-        site.refusals_are_told(cases.len())
+        site.refusals_are_told(cases.len(), cases.len())
     });
     table.conclude();
 }
