@@ -159,12 +159,13 @@ fn fields_that_no_request_has_cost_the_stream() {
 
 #[test]
 fn pseudo_fields_that_name_no_resource_cost_the_stream() {
+    type Fields = Vec<(&'static str, &'static str)>;
     const METHOD: (&str, &str) = (":method", "GET");
     const SCHEME: (&str, &str) = (":scheme", "https");
     const AUTHORITY: (&str, &str) = (":authority", "one.test");
     const PATH: (&str, &str) = (":path", "/v1/x");
     let (malformed, codec) = (Reset(PROTOCOL_ERROR), GoAway(CODEC));
-    let cases: Vec<(&str, Vec<(&str, &str)>, Out)> = vec![
+    let cases: Vec<(&str, Fields, Out)> = vec![
         ("no fields", vec![], malformed),
         ("no method", vec![SCHEME, AUTHORITY, PATH], malformed),
         ("no scheme", vec![METHOD, AUTHORITY, PATH], malformed),

@@ -19,8 +19,11 @@ use crate::support::tls::{Offer, connect};
 use crate::support::upstream::{Peer, Upstream};
 use crate::support::wait::now;
 
-/// Everything ends within a fraction of [`PATIENCE`].
-const TIMEOUTS: &str = "timeouts: {request_head: 300ms, client: 400ms, keep_alive: 600ms, total: 2s}";
+/// Silence and what never becomes whole end within a fraction of [`PATIENCE`].
+const IMPATIENT: &str = "timeouts: {request_head: 300ms, client: 400ms, keep_alive: 600ms, total: 60s}";
+
+/// The same for what goes on and on.
+const SHORT: &str = "timeouts: {total: 1s}";
 
 /// Pause of a client that drips: shorter than any of the deadlines.
 const DRIP: Duration = Duration::from_millis(40);
@@ -29,11 +32,15 @@ struct Scene {
     site: Site,
     /// The targets of answers that the server could not finish because it was left.
     left: Arc<Mutex<HashSet<String>>>,
+    _server: Upstream,
 }
 
 impl Scene {
-    fn new(server: &Upstream, left: Arc<Mutex<HashSet<String>>>) -> Scene {
-        Scene { site: Site::new(TIMEOUTS, server), left }
+    fn new(timeouts: &str) -> Scene {
+        let left = Arc::new(Mutex::new(HashSet::new()));
+        let leaving = Arc::clone(&left);
+        let server = Upstream::start(move |peer| serve(peer, &leaving));
+        Scene { site: Site::new(timeouts, &server), left, _server: server }
     }
 
     fn tls(&self) -> Connection {
@@ -220,7 +227,7 @@ const HEADS: [Slow; 14] = [
 ];
 
 /// Those whose HTTP/2 connection or stream does not go on.
-const STREAMS: [Slow; 9] = [
+const STREAMS: [Slow; 8] = [
     ("HTTP/2 without a request", |scene| given_up(&mut scene.site.open_h2())),
     ("HTTP/2 without a second request", |scene| {
         let mut client = scene.site.open_h2();
@@ -279,23 +286,10 @@ const STREAMS: [Slow; 9] = [
             }
         }
     }),
-    ("HTTP/2 body that drips longer than the whole may take", |scene| {
-        let mut client = scene.site.open_h2();
-        client.send(&headers(1, false, &request_fields("POST", "/v1/x")));
-        let end = now() + PATIENCE;
-        loop {
-            client.send(&data(1, false, b"x"));
-            match client.hear(1, DRIP) {
-                Heard::Nothing if now() < end => {}
-                Heard::Answer { status: 408 | 504, .. } | Heard::Reset(_) => return Ok(()),
-                heard => return Err(format!("{heard:?}")),
-            }
-        }
-    }),
 ];
 
 /// Those whose HTTP/1 body does not come.
-const BODIES: [Slow; 8] = [
+const BODIES: [Slow; 7] = [
     ("body that never comes", |scene| {
         let mut client = scene.site.open();
         client.send(body("Content-Length: 10", ""));
@@ -332,19 +326,13 @@ const BODIES: [Slow; 8] = [
         same("interim answer", client.head().map(|head| head.status()), Some(100))?;
         told(&mut client)
     }),
-    ("body that drips longer than the whole may take", |scene| {
-        let mut client = scene.site.open();
-        client.send(body("Content-Length: 100000", ""));
-        drip(&mut client, b"x")?;
-        ended(&mut client)
-    }),
 ];
 
 /// How many of the cases above must get a 408.
 const TOLD: f64 = 13.0;
 
 /// Those that do not read what they asked for.
-const READERS: [Slow; 7] = [
+const READERS: [Slow; 5] = [
     ("client that does not read", |scene| {
         let mut client = scene.site.open();
         client.send(Ask::get("/v1/flood/plain").bytes());
@@ -384,6 +372,29 @@ const READERS: [Slow; 7] = [
             heard => Err(format!("{heard:?}")),
         }
     }),
+];
+
+/// Those that are never silent for long, and never done.
+const ENDLESS: [Slow; 4] = [
+    ("HTTP/2 body that drips longer than the whole may take", |scene| {
+        let mut client = scene.site.open_h2();
+        client.send(&headers(1, false, &request_fields("POST", "/v1/x")));
+        let end = now() + PATIENCE;
+        loop {
+            client.send(&data(1, false, b"x"));
+            match client.hear(1, DRIP) {
+                Heard::Nothing if now() < end => {}
+                Heard::Answer { status: 408 | 504, .. } | Heard::Reset(_) => return Ok(()),
+                heard => return Err(format!("{heard:?}")),
+            }
+        }
+    }),
+    ("body that drips longer than the whole may take", |scene| {
+        let mut client = scene.site.open();
+        client.send(body("Content-Length: 100000", ""));
+        drip(&mut client, b"x")?;
+        ended(&mut client)
+    }),
     ("answer that takes longer than the whole may", |scene| {
         let mut client = scene.site.open();
         client.send(Ask::get("/v1/drip/plain").bytes());
@@ -401,25 +412,29 @@ const READERS: [Slow; 7] = [
 
 #[test]
 fn slow_clients_are_cut_and_nobody_waits_for_them() {
-    let left = Arc::new(Mutex::new(HashSet::new()));
-    let leaving = Arc::clone(&left);
-    let server = Upstream::start(move |peer| serve(peer, &leaving));
-    let scene = Scene::new(&server, left);
-    let quiet = median_while(&scene.site, 50, || false);
     let mut table = Table::new("slow clients");
-    for cases in [&HEADS[..], &STREAMS, &BODIES, &READERS] {
+    let scene = judge_all(&mut table, IMPATIENT, &[&HEADS, &STREAMS, &BODIES, &READERS]);
+    let timed_out =
+        || scene.site.edge.metrics().sum("tidegate_denied_total", &[("reason", "request_timeout")]);
+    table.case_if_all_is_well("those that were told 408 are counted", || {
+        soon("so many", || timed_out() >= TOLD)
+    });
+    judge_all(&mut table, SHORT, &[&ENDLESS]);
+    table.conclude();
+}
+
+/// The cases of a group all at once, one group after another, on an edge with these timeouts.
+fn judge_all(table: &mut Table, timeouts: &str, groups: &[&[Slow]]) -> Scene {
+    let scene = Scene::new(timeouts);
+    let quiet = median_while(&scene.site, 50, || false);
+    for cases in groups {
         let (verdicts, noticed) = beside(&scene.site, quiet, || all_at_once(&scene, cases));
         for ((name, _), verdict) in cases.iter().zip(verdicts) {
             table.case(name, b"", || verdict);
         }
         table.case("the client beside them", b"", || noticed);
     }
-    let timed_out =
-        || scene.site.edge.metrics().sum("tidegate_denied_total", &[("reason", "request_timeout")]);
-    table.case_if_all_is_well("those that were told 408 are counted", || {
-        soon("so many", || timed_out() >= TOLD)
-    });
-    table.conclude();
+    scene
 }
 
 fn all_at_once(scene: &Scene, cases: &[Slow]) -> Vec<Verdict> {
