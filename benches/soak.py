@@ -54,8 +54,13 @@ defaults:
 tables:
   by_ip: {{key: src, size: 10k, expire: 1m, counters: [http_req_rate(10s), http_err_rate(10s), conn_cur]}}
   by_key: {{key: api_key, size: 10k, expire: 1m, counters: [http_req_rate(10s)]}}
+  by_peer: {{key: src, size: 10k, expire: 1m, counters: [conn_cur, conn_rate(10s), bytes_in_rate(10s), bytes_out_rate(10s), gpc0]}}
 acls:
   rude: {{path_beg: /rude/}}
+  tarpit: {{path: /tarpit}}
+  forgotten: {{path: /forgotten}}
+  unwanted: {{src: 192.0.2.66}}
+  ignored: {{src: 192.0.2.99}}
   flood: {{table: by_ip, counter: http_req_rate, above: 100m}}
 frontends:
   web:
@@ -63,13 +68,22 @@ frontends:
       - address: 127.0.0.1:{plain}
       - address: 127.0.0.1:{tls}
         tls: {{certificates: [{certificate}]}}
-{proxy_bind}
+      - {{address: 127.0.0.1:{proxy}, accept_proxy: [127.0.0.1/32]}}
+    connection_rules:
+      - {{reject: true, if: unwanted}}
+      - {{silent_drop: true, if: ignored}}
+      - {{track: by_peer}}
     rules:
       - {{track: by_ip}}
       - {{track: by_key}}
       - {{deny: {{status: 429}}, if: flood}}
       - {{set_header: {{x-forwarded-proto: https}}}}
+      - {{tarpit: {{for: 500ms, status: 429}}, if: tarpit}}
+      - {{raise: {{table: by_peer, counter: gpc0}}, if: forgotten}}
+      - {{silent_drop: true, if: forgotten}}
+      - {{rewrite_path: {{prefix: /old, to: /rude}}}}
       - {{use_backend: rude, if: rude}}
+    response_rules: [{{set_header: {{x-soak-edge: "%[method] %[status]"}}}}]
     default_backend: providers
 clients: {{mode: optional, keys: [{{name: soak, key: soak-key, plan: soak}}]}}
 plans: {{soak: {{requests_per_minute: 10m, concurrent: 10k}}}}
@@ -84,9 +98,8 @@ backends:
   rude:
     servers:
       one: {{url: "http://127.0.0.1:{one}"}}
-      two: {{url: "http://127.0.0.1:{two}"}}
+      two: {{url: "http://127.0.0.1:{two}", send_proxy: true}}
 """
-PROXY_BIND = "      - {{address: 127.0.0.1:{proxy}, accept_proxy: [127.0.0.1/32]}}"
 
 
 class Site:
@@ -103,11 +116,7 @@ class Site:
         self.provider_ports = {self.every[name] for name in (*PROVIDERS, "one", "two")}
         values = dict(self.every, directory=directory, threads=THREADS, certificate=certificate(directory))
         self.ports = {name: self.every[name] for name in ("plain", "tls", "proxy", "admin")}
-        path = write(directory, "soak.yaml", CONFIG.format(proxy_bind=PROXY_BIND.format(**values), **values))
-        if subprocess.run([binary, "check", "-c", path], capture_output=True).returncode != 0:
-            print("this binary does not take `accept_proxy`: no PROXY protocol")
-            del self.ports["proxy"]
-            path = write(directory, "soak.yaml", CONFIG.format(proxy_bind="", **values))
+        path = write(directory, "soak.yaml", CONFIG.format(**values))
         origin = os.path.join(os.path.dirname(os.path.abspath(__file__)), "soak_origin.py")
         self.origin = self.start("origin", [sys.executable, origin, str(self.every["one"]), str(self.every["two"])])
         self.origin.await_port(self.every["two"])
@@ -257,7 +266,7 @@ def leftovers(site, before):
     lines = site.command("show stat").splitlines()
     column = lines[0].split(",").index("scur")
     found += [f"show stat: scur of {row}" for row in lines[1:] if len(row.split(",")) > column and row.split(",")[column] not in ("", "0")]
-    for table in ("by_ip", "by_key"):
+    for table in ("by_ip", "by_key", "by_peer"):
         entries = site.command(f"show table {table}")
         found += [f"show table {table}: {one}" for one in re.findall(r"use=[1-9]\d*.*|.*conn_cur=[1-9].*", entries)]
     other, _ = site.descriptors()

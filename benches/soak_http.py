@@ -45,14 +45,14 @@ class Answer:
 
 
 class Client:
-    """One connection to tidegate. `kind`: plain, tls or proxy (plain, behind a PROXY header)."""
+    """One connection to tidegate. `kind`: plain, tls or proxy (plain, behind a PROXY header, `header` if given)."""
 
-    def __init__(self, ports, kind):
+    def __init__(self, ports, kind, header=None):
         self.buffer = b""
         self.socket = socket.create_connection(("127.0.0.1", ports[kind]), TIMEOUT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if kind == "proxy":
-            self.send(random.choice(PROXY_HEADERS))
+            self.send(header or random.choice(PROXY_HEADERS))
         if kind == "tls":
             self.socket = self.tls().wrap_socket(self.socket, server_hostname="localhost")
 

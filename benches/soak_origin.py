@@ -98,6 +98,8 @@ def says(*parts):
     return answer
 
 
+# Ports on which every connection begins with a PROXY header, version 2: all but the first.
+BEHIND_PROXY = set()
 OK = b"HTTP/1.1 200 OK\r\nx-soak-id: {id}\r\n"
 PATHS = {
     "echo": echo,
@@ -126,6 +128,11 @@ PATHS = {
 
 async def serve(reader, writer):
     try:
+        if writer.get_extra_info("sockname")[1] in BEHIND_PROXY:
+            signature = await reader.readexactly(16)
+            if signature[:12] != b"\r\n\r\n\0\r\nQUIT\n":
+                return
+            await reader.readexactly(int.from_bytes(signature[14:], "big"))
         while True:
             request = Request(await reader.readuntil(b"\r\n\r\n"))
             if request.headers.get("expect") == "100-continue":
@@ -146,6 +153,7 @@ async def serve(reader, writer):
 
 
 async def main(ports):
+    BEHIND_PROXY.update(ports[1:])
     servers = [await asyncio.start_server(serve, "127.0.0.1", port, limit=1 << 20) for port in ports]
     await asyncio.gather(*(server.serve_forever() for server in servers))
 

@@ -79,6 +79,8 @@ def checked(answer, marker):
     for name in ("x-soak-id", "x-request-id"):
         if answer.headers.get(name, marker) != marker:
             raise Wrong(f"{name} is {answer.headers[name]} in the answer to {marker}")
+    if answer.status != 101 and answer.headers.get("x-soak-edge", "").split()[1:] != [str(answer.status)]:
+        raise Wrong(f"{answer.status}, and the response rule said {answer.headers.get('x-soak-edge')!r}")
     if answer.status < 400 and "x-soak-id" not in answer.headers and "x-mock-server" not in answer.headers:
         raise Wrong(f"an answer without its marker: {answer.status} {answer.headers}")
     return answer
@@ -142,6 +144,52 @@ def slow(worker):
 
 def hints(worker):
     echo(worker, path="/rude/hints")
+
+
+def rewritten(worker):
+    echo(worker, path="/old/echo")
+
+
+def tarpit(worker):
+    start, (answer, _) = time.monotonic(), worker.ask("GET", "/tarpit")
+    expect(answer, 429)
+    if not 0.5 <= time.monotonic() - start < 3:
+        raise Wrong(f"held for {time.monotonic() - start:.2f} s instead of 0.5 s")
+
+
+def silence(client):
+    """Nothing comes. A client on this machine may see the kernel's reset, which goes no further than one hop."""
+    client.socket.settimeout(1)
+    try:
+        client.more()
+    except Broken as end:
+        if str(end) == "closed":
+            raise Wrong(f"dropped, but not silently: {end}") from end
+    else:
+        raise Wrong(f"dropped, but not silently: {client.buffer[:80]}")
+    client.close()
+
+
+def forgotten(worker):
+    """A request that a rule drops silently."""
+    client = worker.open()
+    client.send(request("GET", "/forgotten", worker.marker()))
+    silence(client)
+
+
+def unwanted(worker):
+    """Sources that a connection rule rejects, or drops silently."""
+    last = worker.random.choice([66, 99])
+    client = Client(worker.site.ports, "proxy", b"PROXY TCP4 192.0.2.%d 127.0.0.1 40000 443\r\n" % last)
+    try:
+        client.send(request("GET", "/rude/echo", worker.marker()))
+    except OSError:
+        pass
+    if last == 99:
+        return silence(client)
+    if got := client.rest():
+        raise Wrong(f"rejected, but it said {got[:80]}")
+    client.close()
 
 
 def too_large(worker):
@@ -440,5 +488,5 @@ def end_of(client):
 SCENARIOS = [
     (chat, 30), (chat_stream, 15), (echo, 20), (large, 6), (slow, 2), (hints, 3), (pipelined, 4), (too_large, 1),
     (aborted, 8), (slow_head, 0.5), (stuck_body, 0.2), (malformed, 8), (strangers, 5), (rude_answer, 8), (stalled, 0.3),
-    (lazy_reader, 0.6), (websocket, 4), (http2, 3), (flood, 0.5),
+    (lazy_reader, 0.6), (rewritten, 3), (tarpit, 1), (forgotten, 0.5), (unwanted, 1), (websocket, 4), (http2, 3), (flood, 0.5),
 ]
