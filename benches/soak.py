@@ -3,7 +3,7 @@
 
 Clients speak HTTP/1.1, HTTP/2, TLS, WebSocket and the PROXY protocol, send large bodies, leave early, drip heads, send
 what is malformed and flood; servers are tidegate's own mock providers and one that is rude (soak_origin.py). What each
-client must see is in soak_traffic.py. Exit code 1, with the reasons, if
+client must see is in soak_traffic.py and soak_hostile.py. Exit code 1, with the reasons, if
 - an answer was wrong, or a good request failed while no provider had been killed;
 - a flood of HTTP/2 frames was not ended, or not counted;
 - resident memory at the end is above 1.1 x the level after the warm-up + 8 MB, or descriptors above 1.1 x + 40;
@@ -33,8 +33,10 @@ import urllib.request
 
 sys.dont_write_bytecode = True
 from proxies import THREADS, Process, certificate, free_ports, write
+from soak_hostile import MAY_STAY
 from soak_http import Broken, Wrong
-from soak_traffic import MAY_STAY, SCENARIOS, Failed, Worker
+from soak_traffic import SCENARIOS
+from soak_worker import Failed, Worker
 
 WARM_UP = 0.2  # of the time; growth is measured from there
 GROWTH, SLACK = 1.1, 8e6  # memory at the end is at most GROWTH x warm + SLACK bytes
@@ -314,6 +316,11 @@ def verdict(site, samples, seconds, before):
     return failures + ended_well(site)
 
 
+def output(process):
+    process.log.seek(0)
+    return process.log.read().decode(errors="replace")
+
+
 def ended_well(site):
     """The log is whole, the process stops as ordered, and it said nothing of a panic."""
     metrics = site.get("/metrics")
@@ -329,8 +336,8 @@ def ended_well(site):
     failures = [f"tidegate stopped with {code}"] if code else []
     if lines + dropped != requests:
         failures.append(f"{requests:.0f} requests were counted, {lines} lines logged, {dropped:.0f} dropped")
-    site.proxy.log.seek(0)
-    said = site.proxy.log.read().decode(errors="replace")
+    failures += [f"the rude server says: {line}" for line in output(site.origin).splitlines()[-5:]]
+    said = output(site.proxy)
     return failures + [f"tidegate said: {line}" for line in said.splitlines() if "panick" in line or " ERROR " in line][:5]
 
 
@@ -376,9 +383,8 @@ def main():
         finally:
             site.stop()
             if chosen.keep:
-                site.proxy.log.seek(0)
-                with open(os.path.join(directory, "tidegate.log"), "wb") as log:
-                    log.write(site.proxy.log.read())
+                write(directory, "tidegate.log", output(site.proxy))
+                write(directory, "origin.log", output(site.origin))
                 shutil.copytree(directory, chosen.keep, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
     print("\n" + "\n".join(["FAILED", *failures] if failures else ["PASSED: every answer was right, nothing grew, nothing is left"]))
     sys.exit(1 if failures else 0)

@@ -1,6 +1,7 @@
 """A server that answers as its path says, well or rudely; its answers carry the x-soak-id of the request. See soak.py.
 
-What follows an answer where nothing may follow contains POISON: no client may ever see it.
+What follows an answer where nothing may follow contains POISON: no client may ever see it. What it prints is a failure of
+the soak: a request that nobody sent, or one that it does not understand.
 """
 
 import asyncio
@@ -24,10 +25,11 @@ class Request:
     async def body(self, reader):
         if "chunked" in self.headers.get("transfer-encoding", "").lower():
             whole = b""
-            while size := int(await reader.readline(), 16):
+            while size := int(await reader.readuntil(b"\n"), 16):
                 whole += await reader.readexactly(size)
                 await reader.readexactly(2)
-            await reader.readline()
+            if await reader.readuntil(b"\n") != b"\r\n":
+                print("a server got trailers", flush=True)
             return whole
         return await reader.readexactly(int(self.headers.get("content-length", 0)))
 
@@ -137,6 +139,8 @@ async def serve(reader, writer):
             request = Request(await reader.readuntil(b"\r\n\r\n"))
             if request.headers.get("expect") == "100-continue":
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if request.marker == "SMUGGLED":
+                print("a server got a request that was smuggled", flush=True)
             body = await request.body(reader)
             go_on = await PATHS[request.path.rsplit("/", 1)[1]](request, body, writer)
             await writer.drain()
@@ -159,4 +163,7 @@ async def main(ports):
 
 
 if __name__ == "__main__":
-    asyncio.run(main([int(port) for port in sys.argv[1:]]))
+    try:
+        asyncio.run(main([int(port) for port in sys.argv[1:]]))
+    except KeyboardInterrupt:
+        pass
