@@ -91,11 +91,10 @@ fn floods() -> Vec<Flood> {
     ]
 }
 
-/// Sends until it hears that it is over.
+/// Sends until it hears that it is over; the connection may still be open then.
 fn pour(client: &mut Client, flood: &Flood) -> Verdict {
     client.send(&flood.before);
     let mut sent = 0;
-    let mut said = None;
     while sent < flood.bound {
         let batch: Vec<u8> = (sent..sent + flood.batch).flat_map(flood.frames).collect();
         let written = client.send(&batch);
@@ -104,12 +103,12 @@ fn pour(client: &mut Client, flood: &Flood) -> Verdict {
         let patience = if written { Duration::from_millis(2) } else { PATIENCE };
         loop {
             match client.next(patience) {
-                Next::Frame(frame) if frame.kind == GOAWAY => said = Some(frame.code()),
-                Next::Frame(_) => {}
-                // What it said may be lost with what we sent behind it.
-                Next::Closed => {
-                    return same("GOAWAY", said.unwrap_or(ENHANCE_YOUR_CALM), ENHANCE_YOUR_CALM);
+                Next::Frame(frame) if frame.kind == GOAWAY => {
+                    return same("GOAWAY", frame.code(), ENHANCE_YOUR_CALM);
                 }
+                Next::Frame(_) => {}
+                // What was said may be lost with what we sent behind it.
+                Next::Closed => return Ok(()),
                 Next::Nothing => break,
             }
         }
@@ -123,14 +122,22 @@ fn floods_end_their_own_connection_and_nothing_else() {
     let site = Site::new("max_request_body: 1m", &origin);
     let quiet = median_while(&site, 50, || false);
     let mut table = Table::new("floods");
+    let mut clients = Vec::new();
     for flood in floods() {
         let counted = || site.edge.metrics().sum("tidegate_denied_total", &[("reason", flood.reason)]);
         let before = counted();
         table.case(flood.name, &[&flood.before[..], &(flood.frames)(0)].concat(), || {
-            let (poured, noticed) = beside(&site, quiet, || pour(&mut site.open_h2(), &flood));
+            let mut client = site.open_h2();
+            let (poured, noticed) = beside(&site, quiet, || pour(&mut client, &flood));
+            clients.push((flood.name, client));
             poured.and(noticed)?;
             soon(&format!("{} is counted", flood.reason), || counted() == before + 1.0)
                 .map_err(|what| format!("{what}: {:?}", site.denied()))
+        });
+    }
+    for (name, mut client) in clients {
+        table.case(&format!("{name}, and a client that stays"), b"", || {
+            client.end(PATIENCE).map(drop).map_err(str::to_owned)
         });
     }
     table.conclude();
