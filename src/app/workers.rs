@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::future::join_all;
 use log::info;
+use pingora::apps::HttpServerOptions;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
@@ -95,7 +96,8 @@ async fn work(
 
 fn acceptor(worker: &Arc<Worker>, bind: usize, stop: ShutdownWatch) -> Acceptor<HttpProxy<Edge>> {
     let edge = Edge { worker: worker.clone(), bind };
-    let app = http_proxy(&Arc::new(pingora_conf()), edge.clone());
+    let mut app = http_proxy(&Arc::new(pingora_conf()), edge.clone());
+    app.server_options = Some(options());
     let state = worker.shared.state.clone();
     let service = Service { app: Arc::new(app), door: Arc::new(edge), clock: state.clock.clone(), stop };
     let admission = {
@@ -109,6 +111,13 @@ fn acceptor(worker: &Arc<Worker>, bind: usize, stop: ShutdownWatch) -> Acceptor<
 /// thread, and the panic when it cannot.
 fn pingora_conf() -> ServerConf {
     ServerConf { ca_file: Some("/dev/null".to_owned()), ..ServerConf::default() }
+}
+
+/// CONNECT is ours to refuse, so that it is logged and counted.
+fn options() -> HttpServerOptions {
+    let mut options = HttpServerOptions::default();
+    options.allow_connect_method_proxying = true;
+    options
 }
 
 fn admission(worker: &Worker, bind: usize) -> Admission {

@@ -61,6 +61,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
         let (streams, connections) = conduct.take_refused();
         (0..streams).for_each(|_| self.door.count("h2_stream_error"));
         (0..connections).for_each(|_| self.door.count("h2_connection_error"));
+        if conduct.take_calmed() {
+            self.door.count("h2_other_flood");
+        }
     }
 }
 
@@ -68,6 +71,8 @@ fn options() -> H2Options {
     let mut options = default_h2_options();
     options.initial_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
     options.max_local_error_reset_streams(Some(STREAM_ERRORS));
+    // Resets are counted by the guard, which says what they are; the library's own limit is behind it.
+    options.max_pending_accept_reset_streams(2 * usize::from(Flood::RapidReset.budget()));
     options
 }
 
@@ -101,7 +106,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
                     self.service.door.refuse(Refusal::Http2, self.client, Duration::ZERO, b"");
                     if malformed >= MALFORMED {
                         self.service.door.count("h2_malformed_flood");
-                        return end(connection, Reason::ENHANCE_YOUR_CALM).await;
+                        return self.calm(connection).await;
                     }
                 }
                 Event::Next(Ok(None)) => return,
@@ -110,7 +115,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
                 }
                 Event::Flood(kind) => {
                     self.service.door.count(kind.reason());
-                    return end(connection, Reason::ENHANCE_YOUR_CALM).await;
+                    return self.calm(connection).await;
                 }
                 Event::Idle if leaving => return,
                 Event::Idle | Event::Leave => {
@@ -119,6 +124,14 @@ impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
                 }
             }
         }
+    }
+
+    /// Says why the connection ends, and gives the client a moment to hear it.
+    async fn calm(&self, mut connection: Connection) {
+        self.conduct.is_told();
+        connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        let closed = std::future::poll_fn(|cx| connection.poll_closed(cx));
+        let _ = pingora_timeout::timeout(FAREWELL, closed).await;
     }
 
     fn serve(&self, session: HttpSession, active: Active) {
@@ -145,12 +158,6 @@ enum Event {
 /// Resolves when a stop is ordered.
 async fn ordered(stop: &mut ShutdownWatch) {
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// Says why the connection ends, and gives the client a moment to hear it.
-async fn end(mut connection: Connection, reason: Reason) {
-    connection.abrupt_shutdown(reason);
-    let _ = pingora_timeout::timeout(FAREWELL, std::future::poll_fn(|cx| connection.poll_closed(cx))).await;
 }
 
 /// Requests in progress on one connection.

@@ -1,9 +1,10 @@
 //! A request from its head to the backend that serves it: is it well formed, who asks, what do the rules say, what
 //! does the plan allow.
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use pingora::ErrorType;
+use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 
 use crate::auth::{self, Identity, Mode, Presented};
@@ -57,6 +58,9 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
         // The server would echo its own key to the client.
         return Ok(Outcome::BadRequest { status: 405, reason: "trace" });
     }
+    if expects_more(session.req_header()) {
+        return Ok(Outcome::BadRequest { status: 417, reason: "unknown_expectation" });
+    }
     if let Some(outcome) = identify(context, session) {
         return Ok(outcome);
     }
@@ -77,6 +81,13 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
         return Ok(Outcome::BodyTooLarge);
     }
     exchange::run(context, session, limit).await
+}
+
+/// Whether the client expects something other than `100-continue` (RFC 9110 10.1.1). Of HTTP/1.0 no expectation counts.
+fn expects_more(head: &RequestHeader) -> bool {
+    let mut expectations = head.headers.get_all(EXPECT).iter();
+    head.version != Version::HTTP_10
+        && expectations.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Finds out who asks. Two claims could be read two ways: they are refused.

@@ -1,9 +1,10 @@
 //! The request as a server gets it: its own host, path and key, our forwarding fields, nothing that ends at this hop.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING,
+    UPGRADE,
 };
-use http::{HeaderValue, Version};
+use http::{HeaderMap, HeaderValue, Version};
 use pingora::http::RequestHeader;
 
 use crate::acl::IpSet;
@@ -74,6 +75,11 @@ pub fn build(
             head.append_header(name, value)?;
         }
     }
+    if client.version == Version::HTTP_2
+        && let Some(cookies) = joined_cookies(&client.headers)
+    {
+        head.insert_header(COOKIE, cookies)?;
+    }
     if appends {
         let lines = client.headers.get_all(FORWARDED_FOR).iter();
         head.insert_header(FORWARDED_FOR, forwarded_for::appended(lines, context.client.peer.ip()))?;
@@ -94,6 +100,18 @@ pub fn build(
         head.insert_header(CONNECTION, HeaderValue::from_static("te"))?;
     }
     Ok(Box::new(head))
+}
+
+/// HTTP/2 may send cookies one by one; HTTP/1.1 has one field of them (RFC 9113 8.2.3). `None`: there is nothing to join.
+fn joined_cookies(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut lines = headers.get_all(COOKIE).iter();
+    let (first, second) = (lines.next()?, lines.next()?);
+    let mut joined = first.as_bytes().to_vec();
+    for line in std::iter::once(second).chain(lines) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(line.as_bytes());
+    }
+    HeaderValue::from_bytes(&joined).ok()
 }
 
 /// Whether the client asks to speak WebSocket on this connection (RFC 6455 4.1). No other protocol is offered to a server:

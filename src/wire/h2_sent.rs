@@ -10,6 +10,8 @@ pub struct Refused {
     pub streams: u32,
     /// The connection.
     pub connection: bool,
+    /// The connection, for being too much to bear (ENHANCE_YOUR_CALM).
+    pub calmed: bool,
 }
 
 /// The watch over one connection.
@@ -54,7 +56,9 @@ impl Sent {
             self.seen += 1;
             if self.seen == offset + self.code.len() {
                 self.awaited = None;
-                let fault = is_the_clients(u32::from_be_bytes(self.code));
+                let code = u32::from_be_bytes(self.code);
+                let fault = is_the_clients(code);
+                refused.calmed |= kind == frame::GOAWAY && code == CALM;
                 refused.streams += u32::from(fault && kind == frame::RST_STREAM);
                 refused.connection |= fault && kind == frame::GOAWAY;
                 return;
@@ -63,8 +67,10 @@ impl Sent {
     }
 }
 
+const CALM: u32 = 11;
+
 /// Error codes that blame the client (RFC 9113 7): PROTOCOL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED, FRAME_SIZE_ERROR,
-/// COMPRESSION_ERROR. ENHANCE_YOUR_CALM is counted by whoever says it.
+/// COMPRESSION_ERROR.
 fn is_the_clients(code: u32) -> bool {
     matches!(code, 1 | 3 | 5 | 6 | 9)
 }
@@ -95,16 +101,19 @@ mod tests {
             let told = told.fold(Refused::default(), |all, one| Refused {
                 streams: all.streams + one.streams,
                 connection: all.connection | one.connection,
+                calmed: all.calmed | one.calmed,
             });
-            assert_eq!(told, Refused { streams: 2, connection: true }, "in pieces of {size}");
+            let expected = Refused { streams: 2, connection: true, calmed: false };
+            assert_eq!(told, expected, "in pieces of {size}");
         }
     }
 
     #[test]
-    fn our_own_endings_are_no_faults() {
+    fn endings_are_told_from_faults() {
         let mut watch = Sent::default();
         let calm = frame(frame::GOAWAY, &[0, 0, 0, 0, 0, 0, 0, 11]);
         let politely = frame(frame::GOAWAY, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
-        assert_eq!(watch.feed(&[calm, politely].concat()), Refused::default());
+        assert_eq!(watch.feed(&politely), Refused::default());
+        assert_eq!(watch.feed(&calm), Refused { calmed: true, ..Refused::default() });
     }
 }

@@ -1,7 +1,7 @@
 //! What is expected of the peer, byte for byte: the body of one request, one answer, frames of HTTP/2. The reader above
 //! gets only bytes that passed, so that Pingora never sees what could be read two ways.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
@@ -101,6 +101,9 @@ pub struct Conduct {
     /// Refused by the library, and not taken notice of yet.
     streams: AtomicU32,
     connections: AtomicU32,
+    /// The library found the client too much to bear, before we did.
+    calmed: AtomicBool,
+    told: AtomicBool,
 }
 
 impl Conduct {
@@ -113,6 +116,9 @@ impl Conduct {
         if refused != Refused::default() {
             self.streams.fetch_add(refused.streams, Ordering::Relaxed);
             self.connections.fetch_add(u32::from(refused.connection), Ordering::Relaxed);
+            if refused.calmed && !self.told.load(Ordering::Relaxed) {
+                self.calmed.store(true, Ordering::Relaxed);
+            }
         }
     }
 
@@ -129,6 +135,16 @@ impl Conduct {
                 None => woken.await,
             }
         }
+    }
+
+    /// The client is going to be told by us that it is too much.
+    pub fn is_told(&self) {
+        self.told.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the library has told it so, of its own accord, since the last call.
+    pub fn take_calmed(&self) -> bool {
+        self.calmed.swap(false, Ordering::Relaxed)
     }
 
     /// How many streams, and connections, the library has refused since the last call.

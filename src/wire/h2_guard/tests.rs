@@ -67,7 +67,7 @@ fn a_header_block_has_few_pieces_and_64_kilobytes() {
     let piece = frame(frame::CONTINUATION, 0, 10);
     let mut guard = after_preface();
     guard.feed(&frame(frame::HEADERS, 0, 10), 0, Tick(0)).unwrap();
-    guard.feed(&piece.repeat(16), 0, Tick(0)).unwrap();
+    guard.feed(&piece.repeat(5), 0, Tick(0)).unwrap();
     assert_eq!(guard.feed(&piece, 0, Tick(0)), Err(Trip { kind: Flood::Continuation, at: 0 }));
 
     let mut guard = after_preface();
