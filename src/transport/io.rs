@@ -175,6 +175,10 @@ impl<S: Wire> Io<S> {
         self.reading.store(reading as u8, Ordering::Relaxed);
     }
 
+    fn is_tunnel(&self) -> bool {
+        self.reading.load(Ordering::Relaxed) == Reading::Everything as u8
+    }
+
     /// Whether what comes is for later.
     fn keeps(&self) -> bool {
         match self.reading.load(Ordering::Relaxed) {
@@ -186,7 +190,7 @@ impl<S: Wire> Io<S> {
 
     /// Judges what was read behind `before`, and takes back what is not for this reader.
     fn judge(&mut self, buffer: &mut ReadBuf<'_>, before: usize) -> Poll<io::Result<()>> {
-        if self.reading.load(Ordering::Relaxed) == Reading::Everything as u8 {
+        if self.is_tunnel() {
             return Poll::Ready(Ok(()));
         }
         let new = &buffer.filled()[before..];
@@ -266,7 +270,8 @@ impl<S: Wire> Io<S> {
     /// A write cannot go on. A server that has answered already will not read the rest: that ends it. One that speaks
     /// while it reads on (1xx, an answer that runs beside the request) is heard, as far as there is room.
     fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if self.side == Side::Client {
+        // What comes through a tunnel is no answer.
+        if self.side == Side::Client || self.is_tunnel() {
             return Poll::Pending;
         }
         loop {
@@ -414,8 +419,8 @@ impl<S: Wire> AsyncWrite for Io<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match this.flush {
-            Flush::BeforeRead => Poll::Ready(Ok(())),
-            Flush::AtOnce => {
+            Flush::BeforeRead if !this.is_tunnel() => Poll::Ready(Ok(())),
+            Flush::BeforeRead | Flush::AtOnce => {
                 ready!(this.poll_drain(cx))?;
                 Pin::new(&mut this.stream).poll_flush(cx)
             }

@@ -4,7 +4,7 @@ use http::Method;
 use pingora::protocols::Stream;
 use tokio::net::TcpStream;
 
-use crate::transport::io::{Io, Watch};
+use crate::transport::io::{Io, Reading, Watch};
 use crate::transport::tls::ServerTls;
 use crate::wire::AnswerStream;
 
@@ -22,6 +22,11 @@ pub fn expect_answer(stream: Stream, method: Method, upgrade: bool) -> Option<St
     let mut tls = other.downcast::<ServerTls>().ok()?;
     tls.watch(watch);
     Some(tls)
+}
+
+/// The server agreed to another protocol: from now on everything passes, both ways at once.
+pub fn begin_tunnel(stream: &Stream) {
+    on_stream(stream, |plain| plain.reading(Reading::Everything), |tls| tls.reading(Reading::Everything));
 }
 
 /// What was wrong with the answer, if something was.
