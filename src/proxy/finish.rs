@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use http::{HeaderMap, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 
 use crate::config::checked::AccessLogFormat;
@@ -46,7 +48,7 @@ pub fn run(mut context: Context, session: &mut ServerSession, outcome: Outcome) 
 /// A request that never came to be: counts and logs it, and makes its answer.
 pub fn refused(context: Context, head: &[u8], outcome: Outcome, duration: Duration) -> Vec<u8> {
     let answer = match outcome.error() {
-        Some(error) => raw_answer(&context, error),
+        Some(error) => raw_answer(&context, error).unwrap_or_default(),
         None => Vec::new(),
     };
     let status = outcome.error().map(|error| error.status);
@@ -92,23 +94,25 @@ pub fn report_bytes(context: &mut Context, session: &ServerSession) {
 /// Bytes of a body that may have moved before the tables hear of them.
 const REPORTED_AT_ONCE: u64 = 64 * 1024;
 
-fn raw_answer(context: &Context, error: ClientError) -> Vec<u8> {
-    let (content_type, body) = match context.frontend().error_bodies.get(&error.status) {
-        Some(own) => (own.content_type.to_str().unwrap_or("text/plain"), own.body.clone()),
-        None => ("application/json", reply::error_body("", error)),
-    };
-    let reason = http::StatusCode::from_u16(error.status).ok().and_then(|s| s.canonical_reason());
-    let mut answer = format!(
-        "HTTP/1.1 {} {}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nx-request-id: {}\r\n\
-         connection: close\r\n\r\n",
-        error.status,
-        reason.unwrap_or("Error"),
-        body.len(),
-        context.id.as_str(),
-    )
-    .into_bytes();
+/// The answer to what never became a request. Of the request nothing is known, not even its method: the response rules see
+/// `-` and `*`.
+fn raw_answer(context: &Context, error: ClientError) -> pingora::Result<Vec<u8>> {
+    let (content_type, body) = reply::error_content(context, "", error);
+    let mut head = ResponseHeader::build_no_case(error.status, Some(8))?;
+    head.insert_header(CONTENT_TYPE, content_type)?;
+    head.insert_header(CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+    reply::own_fields(context, &RequestHeader::build_no_case("-", b"*", Some(0))?, &mut head)?;
+    head.insert_header(CONNECTION, HeaderValue::from_static("close"))?;
+    let reason = head.get_reason_phrase().unwrap_or("Error");
+    let mut answer = format!("HTTP/1.1 {} {reason}\r\n", error.status).into_bytes();
+    for (name, value) in &head.headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            answer.extend_from_slice(part);
+        }
+    }
+    answer.extend_from_slice(b"\r\n");
     answer.extend_from_slice(&body);
-    answer
+    Ok(answer)
 }
 
 /// How it ended, and what it came to.

@@ -44,16 +44,20 @@ pub fn error_body(path: &str, error: ClientError) -> Bytes {
     body.to_string().into()
 }
 
+/// The operator's own page for an error, else ours, and its type.
+pub fn error_content(context: &Context, path: &str, error: ClientError) -> (HeaderValue, Bytes) {
+    match context.frontend().error_bodies.get(&error.status) {
+        Some(own) => (own.content_type.clone(), own.body.clone()),
+        None => (JSON, error_body(path, error)),
+    }
+}
+
 pub async fn error(
     context: &mut Context,
     session: &mut ServerSession,
     error: ClientError,
 ) -> pingora::Result<()> {
-    let own = context.frontend().error_bodies.get(&error.status);
-    let (content_type, body) = match own {
-        Some(own) => (own.content_type.clone(), own.body.clone()),
-        None => (JSON, error_body(session.req_header().uri.path(), error)),
-    };
+    let (content_type, body) = error_content(context, session.req_header().uri.path(), error);
     let mut head = ResponseHeader::build_no_case(error.status, Some(10))?;
     head.insert_header(CONTENT_TYPE, content_type)?;
     if error.status == 401 {
