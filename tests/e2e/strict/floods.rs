@@ -67,7 +67,7 @@ fn floods() -> Vec<Flood> {
         Flood::new("DATA without data", "h2_empty_data_flood", |_| data(1, false, b"")).behind(&open),
         tiny("DATA of one byte", "h2_tiny_data_flood", |_| data(1, false, b"x")),
         // To the library below us it is DATA without data.
-        tiny("DATA of padding alone", "h2_connection_error", |_| frame(DATA, h2::PADDED, 1, b"\x02\0\0")),
+        tiny("DATA of padding alone", "h2_other_flood", |_| frame(DATA, h2::PADDED, 1, b"\x02\0\0")),
         Flood::new("windows of the connection opened by a byte", "h2_window_update_flood", |_| {
             window_update(0, 1)
         }),
