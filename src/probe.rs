@@ -10,7 +10,8 @@ use futures::future::join_all;
 use log::{info, warn};
 
 use crate::pool::health::{CheckResult, State as ServerState, Thresholds, Transition};
-use crate::runtime::snapshot::{Backend, Snapshot};
+use crate::pool::server::Server;
+use crate::runtime::snapshot::{self, Backend, Snapshot};
 use crate::runtime::state::State;
 
 /// One server and how it is checked.
@@ -34,27 +35,39 @@ pub async fn first_round(snapshot: &Arc<Snapshot>, state: &Arc<State>) {
     join_all(probes(snapshot, state).iter().map(Probe::once)).await;
 }
 
-/// Checks every server once that has never been checked, so that a reload sends nothing to a dead one. One that served
-/// already, in a backend without checks, counts as up.
+/// What a reload finds of a server in the snapshot before it.
+enum Before {
+    /// It is checked there, at the same address: what is known of it stays known.
+    Checked,
+    /// It serves there without checks.
+    Served,
+    /// There is nothing, or it has another address: whatever is known under its name says nothing about it.
+    Unknown,
+}
+
+/// Checks every server that is new with `now`, so that a reload sends nothing to a dead one; the first result decides.
+/// One that served without checks counts as up until they say otherwise. What comes of it is told to the servers at the
+/// end, in one step: the caller puts `now` in force without waiting for anything, so that no check of the snapshot before
+/// has a say any more.
 pub async fn first_round_of_new(before: &Snapshot, now: &Arc<Snapshot>, state: &Arc<State>) {
-    let served = |backend: &str, server: &str| {
-        let of = |found: &&Backend| *found.name == *backend && found.check.is_none();
-        let servers = before.backends.iter().find(of).map_or(&[][..], |found| &found.servers);
-        servers.iter().any(|found| *found.target.name == *server)
-    };
-    let mut new = Vec::new();
-    for probe in probes(now, state) {
-        let backend = probe.backend();
-        let server = &backend.pool.members()[probe.server].server;
-        match &backend.check {
-            Some(check) if server.state() == ServerState::Unknown && served(&backend.name, server.name()) => {
-                server.assume_up(Thresholds { rise: check.rise, fall: check.fall });
-            }
-            Some(_) if server.state() == ServerState::Unknown => new.push(probe),
-            _ => {}
+    let known: Vec<(Probe, Before)> = probes(now, state)
+        .into_iter()
+        .map(|probe| {
+            let found = probe.find_in(before);
+            (probe, found)
+        })
+        .collect();
+    let new = known.iter().filter(|(_, before)| matches!(before, Before::Unknown));
+    let results = join_all(new.map(|(probe, _)| async move { (probe, probe.look().await) })).await;
+    for (probe, _) in known.iter().filter(|(_, before)| matches!(before, Before::Served)) {
+        probe.server().assume_up();
+    }
+    for (probe, result) in results {
+        if let Some(result) = result {
+            probe.server().forget_checks();
+            probe.take(result);
         }
     }
-    join_all(new.iter().map(Probe::once)).await;
 }
 
 /// Goes on checking until dropped.
@@ -67,30 +80,63 @@ impl Probe {
         &self.snapshot.backends[self.backend]
     }
 
+    fn server(&self) -> &Server {
+        &self.backend().pool.members()[self.server].server
+    }
+
+    fn find_in(&self, before: &Snapshot) -> Before {
+        let target = &self.backend().servers[self.server].target;
+        let Some(backend) = before.backends.iter().find(|backend| backend.name == self.backend().name) else {
+            return Before::Unknown;
+        };
+        let same =
+            |server: &&snapshot::Server| server.target.name == target.name && server.target.id == target.id;
+        match (backend.servers.iter().find(same), &backend.check) {
+            (None, _) => Before::Unknown,
+            (Some(_), None) => Before::Served,
+            (Some(_), Some(_)) => Before::Checked,
+        }
+    }
+
     async fn run(self) {
+        let now = self.state.clock.now();
+        let since = self.server().last_check().map_or(Duration::MAX, |last| now.since(last.at));
+        // Reloads, however often they come, do not put the next check off.
+        let mut pause = self.pause().saturating_sub(since);
         loop {
-            tokio::time::sleep(self.pause()).await;
+            tokio::time::sleep(pause).await;
             self.once().await;
+            pause = self.pause();
         }
     }
 
     /// The interval with up to a tenth of jitter, so that checks of many servers, and of many tidegates, spread out.
     fn pause(&self) -> Duration {
         let Some(check) = &self.backend().check else { return Duration::MAX };
-        let member = &self.backend().pool.members()[self.server];
-        let interval = member.server.next_interval(check.interval, check.fast_interval);
+        let interval = self.server().next_interval(check.interval, check.fast_interval);
         let jitter = crate::base::clock::unix_time().subsec_nanos() % 200;
         interval * (900 + jitter) / 1000
     }
 
     async fn once(&self) {
+        if let Some(result) = self.look().await {
+            self.take(result);
+        }
+    }
+
+    /// `None` where the backend has no check.
+    async fn look(&self) -> Option<CheckResult> {
+        let backend = self.backend();
+        Some(http::check(backend.check.as_ref()?, &backend.servers[self.server]).await)
+    }
+
+    fn take(&self, result: CheckResult) {
         let backend = self.backend();
         let Some(check) = &backend.check else { return };
-        let result = http::check(check, &backend.servers[self.server]).await;
         let now = self.state.clock.now();
         let stats = &backend.servers[self.server].stats;
         stats.checks.one();
-        let server = &backend.pool.members()[self.server].server;
+        let server = self.server();
         let thresholds = Thresholds { rise: check.rise, fall: check.fall };
         if !result.passed() && server.state() == ServerState::Up {
             stats.check_failures.one();

@@ -136,15 +136,19 @@ impl Server {
         transition
     }
 
-    /// Counts an unchecked server as up: for a reload that adds checks to a backend that serves already.
-    pub fn assume_up(&self, thresholds: Thresholds) {
+    /// Counts it as up until checks say otherwise: for a reload that adds checks to a backend that serves already.
+    pub fn assume_up(&self) {
         let mut checks = self.checks.lock();
-        if checks.health.state() == State::Unknown {
-            checks.health.observe(true, thresholds);
-            self.state.store(encode_state(checks.health.state()), Ordering::Release);
-            drop(checks);
-            self.queue.wake_all();
-        }
+        (checks.health, checks.last) = (Health::assumed_up(), None);
+        self.state.store(encode_state(State::Up), Ordering::Release);
+        drop(checks);
+        self.queue.wake_all();
+    }
+
+    /// What the checks said was said of another address: the next result decides at once, like the first. Until then it
+    /// counts as before.
+    pub fn forget_checks(&self) {
+        self.checks.lock().health = Health::default();
     }
 
     /// How long to wait before the next check: `fast_interval` while the state may change.
@@ -271,6 +275,18 @@ mod tests {
         assert_eq!(server.status_text(checks, 1), "MAINT");
         assert_eq!(server.last_change(), Some(Tick(11)));
         assert_eq!(server.last_check().map(|check| check.at), Some(Tick(7)));
+    }
+
+    #[test]
+    fn forgotten_checks_let_the_next_result_decide() {
+        let server = Server::new("a", Arc::default());
+        server.report(result(true), Thresholds::default(), Tick(1));
+        server.forget_checks();
+        assert_eq!(server.state(), State::Up);
+        assert_eq!(server.report(result(false), Thresholds::default(), Tick(2)), Some(Transition::Down));
+        assert_eq!(server.state(), State::Down);
+        server.forget_checks();
+        assert_eq!(server.report(result(true), Thresholds::default(), Tick(3)), Some(Transition::Up));
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn a_server_not_checked_yet_takes_no_traffic_unless_the_backend_has_no_checks() 
     };
     assert!(matches!(with(Some(Thresholds::default())).pick(&Tried::default()), Pick::NoServer));
     assert!(matches!(with(None).pick(&Tried::default()), Pick::Server(_)));
-    server.assume_up(Thresholds::default());
+    server.assume_up();
     assert!(matches!(with(Some(Thresholds::default())).pick(&Tried::default()), Pick::Server(_)));
 }
 
