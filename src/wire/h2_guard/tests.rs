@@ -80,7 +80,7 @@ fn a_header_block_has_few_pieces_and_64_kilobytes() {
 
     let mut guard = after_preface();
     let whole =
-        [frame(frame::HEADERS, 0, 10), piece.repeat(15), frame(frame::CONTINUATION, frame::END_HEADERS, 0)];
+        [frame(frame::HEADERS, 0, 10), piece.repeat(4), frame(frame::CONTINUATION, frame::END_HEADERS, 0)];
     assert_eq!(guard.feed(&whole.concat().repeat(500), 0, Tick(0)), Ok(()));
 }
 
