@@ -51,6 +51,7 @@ pub fn run(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
 
 async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    let orders = Orders::new()?;
     let state = Arc::new(State::new(Clock::real()));
     let snapshot = compile(checked, &state)?;
     let threads = match checked.global.threads {
@@ -95,7 +96,7 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     state.ready.store(true, Ordering::Relaxed);
     info!("ready");
 
-    spawn(reload_when_told(Fixed::of(checked), shared.clone(), probes)?);
+    spawn(orders.obey(Fixed::of(checked), shared.clone(), probes));
     let order = tokio::select! {
         order = signals.next() => order,
         () = stdin_closed(), if exit_with_stdin => Order::StopNow,
@@ -114,24 +115,26 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// SIGHUP reads the file again. SIGUSR2 will mean an upgrade; until then it must not end the process.
-///
-/// # Errors
-/// The signals cannot be caught.
-fn reload_when_told(
-    fixed: Fixed,
-    shared: Arc<Shared>,
-    probes: Arc<Probes>,
-) -> anyhow::Result<impl Future<Output = ()> + Send> {
-    let (mut hangup, mut user) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined2())?);
-    Ok(async move {
+/// What an operator may tell a process that goes on: SIGHUP reads the file again. SIGUSR2 will mean an upgrade; until then
+/// it must not end the process. Caught from the start on: one that comes before the process is ready is obeyed then.
+struct Orders {
+    hangup: Signal,
+    user: Signal,
+}
+
+impl Orders {
+    fn new() -> anyhow::Result<Orders> {
+        Ok(Orders { hangup: signal(SignalKind::hangup())?, user: signal(SignalKind::user_defined2())? })
+    }
+
+    async fn obey(mut self, fixed: Fixed, shared: Arc<Shared>, probes: Arc<Probes>) {
         loop {
             tokio::select! {
-                _ = hangup.recv() => reload::run(&fixed, &shared, &probes).await,
-                _ = user.recv() => warn!("SIGUSR2 (upgrade) is not implemented yet and changes nothing"),
+                _ = self.hangup.recv() => reload::run(&fixed, &shared, &probes).await,
+                _ = self.user.recv() => warn!("SIGUSR2 (upgrade) is not implemented yet and changes nothing"),
             }
         }
-    })
+    }
 }
 
 /// What an operator ordered.
