@@ -105,7 +105,7 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     state.stopping.store(true, Ordering::Relaxed);
     let _ = stop.send(true);
     if let Order::Stop = order {
-        drain(&shared, checked.global.shutdown_grace, &mut signals, &workers).await;
+        drain(&shared, shared.store.load().shutdown_grace, &mut signals, &workers).await;
     }
     cut(&shared, &workers).await;
     if let Some(log) = &shared.log {
