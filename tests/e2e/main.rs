@@ -8,15 +8,19 @@
 
 mod support;
 
+mod acl_values;
 mod bad_answers;
 mod bad_requests;
 mod balancing;
 mod checks;
 mod clients;
 mod config_errors;
+mod counters;
 mod dns;
+mod error_bodies;
 mod expect_continue;
 mod forwarded_for;
+mod header_rules;
 mod http2;
 mod keep_alive;
 mod logs;
@@ -29,7 +33,9 @@ mod regressions;
 mod regressions_answers;
 mod regressions_stop;
 mod request_id;
+mod response_rules;
 mod retries;
+mod rewrite_path;
 mod rules;
 mod runtime_socket;
 mod sdk;
@@ -38,6 +44,7 @@ mod stats_page;
 mod stick_tables;
 mod streams;
 mod strict;
+mod tarpit;
 mod timeouts;
 mod tls;
 mod tools;
