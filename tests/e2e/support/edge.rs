@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 
@@ -59,7 +60,20 @@ impl Edge {
     #[track_caller]
     pub fn start_text(directory: Scratch, config: &str) -> Edge {
         let file = directory.write("tidegate.yaml", config);
-        let mut process = Process::start(&mut command(&["run", "-c"], &file));
+        let process = Process::start(&mut command(&["run", "-c"], &file));
+        Edge::started(directory, process, config)
+    }
+
+    /// The same with a listening socket as its descriptor `number`, as a supervisor hands one down.
+    #[track_caller]
+    pub fn start_inheriting(directory: Scratch, config: &str, number: i32, socket: OwnedFd) -> Edge {
+        let file = directory.write("tidegate.yaml", config);
+        let process = Process::start_reading(&mut inheriting(&file, number), socket);
+        Edge::started(directory, process, config)
+    }
+
+    #[track_caller]
+    fn started(directory: Scratch, mut process: Process, config: &str) -> Edge {
         let (frontends, admin) = process.await_lines(&format!("ready with\n{config}"), |_, stderr| {
             stderr.iter().any(|line| is_ready(line)).then(|| listeners(stderr))
         });
@@ -166,6 +180,15 @@ pub fn refused(arguments: &[&str], file: &Path) -> (ExitStatus, String) {
 /// Runs `tidegate check -c FILE`.
 pub fn check(file: &Path) -> Output {
     command(&["check", "-c"], file).output().unwrap()
+}
+
+/// Runs with its own standard input as descriptor `number`. A shell moves it, since only the first three descriptors can
+/// be chosen for a child without unsafe code.
+fn inheriting(file: &Path, number: i32) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("exec \"$0\" run -c \"$1\" {number}<&0 0</dev/null"));
+    command.arg(env!("CARGO_BIN_EXE_tidegate")).arg(file).env_remove("RUST_LOG");
+    command
 }
 
 fn command(arguments: &[&str], file: &Path) -> Command {

@@ -19,8 +19,13 @@ pub struct Process {
 
 impl Process {
     pub fn start(command: &mut Command) -> Process {
+        Process::start_reading(command, Stdio::null())
+    }
+
+    /// The same with something for its standard input.
+    pub fn start_reading(command: &mut Command, input: impl Into<Stdio>) -> Process {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

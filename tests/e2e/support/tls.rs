@@ -1,7 +1,7 @@
 //! TLS for both ends, by rustls: a client that trusts one authority and offers what a test wants, and the server side
 //! of an upstream.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
@@ -42,6 +42,16 @@ impl<'a> Offer<'a> {
 
 /// Connects and completes the handshake.
 pub fn connect(address: SocketAddr, authority: &Authority, offer: &Offer) -> io::Result<Agreed> {
+    connect_behind(b"", address, authority, offer)
+}
+
+/// The same with bytes before the handshake, in one write with its first message.
+pub fn connect_behind(
+    before: &[u8],
+    address: SocketAddr,
+    authority: &Authority,
+    offer: &Offer,
+) -> io::Result<Agreed> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -54,6 +64,11 @@ pub fn connect(address: SocketAddr, authority: &Authority, offer: &Offer) -> io:
     let mut session = ClientConnection::new(Arc::new(config), name).unwrap();
     let mut socket = TcpStream::connect_timeout(&address, DEADLINE)?;
     socket.set_read_timeout(Some(DEADLINE))?;
+    let mut hello = before.to_vec();
+    while session.wants_write() {
+        session.write_tls(&mut hello)?;
+    }
+    socket.write_all(&hello)?;
     while session.is_handshaking() {
         session.complete_io(&mut socket)?;
     }
