@@ -1,6 +1,7 @@
 //! An authority and certificates, made anew for each test: nothing secret is stored, nothing expires.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
@@ -38,13 +39,35 @@ impl Authority {
 
     /// A certificate for these DNS names and addresses.
     pub fn issue(&self, names: &[&str]) -> Identity {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(names.clone()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, names[0].as_str());
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        self.sign(params(names), &KeyPair::generate().unwrap())
+    }
+
+    /// The same with an RSA key of 2048 bits.
+    pub fn issue_rsa(&self, names: &[&str]) -> Identity {
+        let bits = "rsa_keygen_bits:2048";
+        let made = Command::new("openssl").args(["genpkey", "-algorithm", "RSA", "-pkeyopt", bits]).output();
+        let pem = String::from_utf8(made.unwrap().stdout).unwrap();
+        self.sign(params(names), &KeyPair::from_pem(&pem).unwrap())
+    }
+
+    /// A certificate as the test has made it up.
+    pub fn sign(&self, params: CertificateParams, key: &KeyPair) -> Identity {
+        let certificate = params.signed_by(key, &self.issuer).unwrap();
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
+
+    /// The authority's private key, in PEM, for tools that sign by themselves.
+    pub fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+}
+
+/// What [`Authority::issue`] signs.
+pub fn params(names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names.clone()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, names[0].as_str());
+    params
 }
 
 impl Identity {
