@@ -18,7 +18,7 @@ use crate::base::clock;
 use crate::outcome::{Failure, Outcome};
 use crate::proxy::body::{Body, client_error, client_event};
 use crate::proxy::context::Context;
-use crate::proxy::upstream_request;
+use crate::proxy::{finish, upstream_request};
 use crate::transport::socket::NOWHERE;
 use crate::upstream::connect::{ConnectError, connect};
 use crate::upstream::stream;
@@ -218,6 +218,7 @@ async fn send(
                 if body.is_done(session) {
                     sending.finish(silence.min(context.time_left())).await;
                 }
+                finish::report_bytes(context, session);
             }
             Event::Client(Err(e)) => return Ok(Attempt::Over(client_error(session, &e, client_done))),
             Event::Late if context.time_left().is_zero() => {

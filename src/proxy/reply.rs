@@ -9,9 +9,10 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use serde_json::json;
 
+use crate::base::clock;
 use crate::limit::go_duration::GoDuration;
 use crate::outcome::{ClientError, Outcome};
-use crate::proxy::body::client_event;
+use crate::proxy::body::{client_error, client_event};
 use crate::proxy::context::Context;
 use crate::proxy::facts::{Live, authority, split_port};
 use crate::proxy::{announce_stop, header_changes, reading};
@@ -23,6 +24,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What a client is read on for after it was answered before it had sent everything, so that it sees the answer.
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(2);
+/// Bytes of a body that are thrown away while its request is held.
+const THROWN_AWAY: usize = 1024 * 1024;
 
 /// `{"error": {...}}`, or Anthropic's shape on its paths.
 pub fn error_body(path: &str, error: ClientError) -> Bytes {
@@ -202,6 +205,23 @@ pub async fn linger(session: &mut ServerSession) {
         }
     };
     let _ = pingora_timeout::timeout(LINGER_TIME, read_on).await;
+}
+
+/// Holds a request that is refused in the end, unless the client leaves meanwhile. Its body is thrown away: behind one
+/// that is left alone nobody sees a client leave.
+pub async fn hold(session: &mut ServerSession, time: Duration) -> Option<Outcome> {
+    let mut thrown_away = 0;
+    let until = clock::instant() + time;
+    while !session.is_body_done() && thrown_away < THROWN_AWAY {
+        let left = until.saturating_duration_since(clock::instant());
+        match pingora_timeout::timeout(left, session.read_request_body()).await {
+            Ok(Ok(Some(part))) => thrown_away += part.len(),
+            Ok(Ok(None)) => break,
+            Ok(Err(e)) => return Some(client_error(session, &e, false)),
+            Err(_) => return None,
+        }
+    }
+    wait(session, until.saturating_duration_since(clock::instant())).await
 }
 
 /// Waits, unless the client leaves meanwhile. What it sends of a body is left alone.

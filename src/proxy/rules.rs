@@ -60,7 +60,7 @@ pub async fn run(context: &mut Context, session: &mut ServerSession) -> pingora:
                 }
             }
             Action::Tarpit { time, status } => {
-                let left = reply::wait(session, *time).await;
+                let left = reply::hold(session, *time).await;
                 context.retry_after = counter.and_then(|test| context.until_below(test));
                 return Ok(Verdict::End(left.unwrap_or(Outcome::Tarpitted(*status))));
             }
