@@ -20,8 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks up every name once, all at the same time.
 pub async fn first(state: &State, snapshot: &Snapshot) {
-    futures::future::join_all(state.all_addresses().iter().map(|addresses| look_up(addresses))).await;
+    futures::future::join_all(names(snapshot).into_iter().map(look_up)).await;
     mark(state, snapshot);
+}
+
+/// Every name once, however many servers share it. Only those in use: one that left the configuration is of no interest.
+fn names(snapshot: &Snapshot) -> Vec<&Addresses> {
+    let servers = snapshot.backends.iter().flat_map(|backend| &backend.servers);
+    let mut names: Vec<&Addresses> = servers.map(|server| &*server.target.addresses).collect();
+    names.sort_by_key(|addresses| std::ptr::from_ref(*addresses));
+    names.dedup_by(|one, other| std::ptr::eq(*one, *other));
+    names
 }
 
 /// A server whose name has no address takes no traffic, checked or not.
@@ -44,9 +53,9 @@ pub async fn keep_fresh(state: Arc<State>, store: Arc<Store>) {
         if all {
             since_refresh = Duration::ZERO;
         }
-        let names = state.all_addresses();
-        let due = names.iter().filter(|addresses| all || addresses.load().is_empty());
-        futures::future::join_all(due.map(|addresses| look_up(addresses))).await;
+        let snapshot = store.load();
+        let due = names(&snapshot).into_iter().filter(|addresses| all || addresses.load().is_empty());
+        futures::future::join_all(due.map(look_up)).await;
         mark(&state, &store.load());
     }
 }

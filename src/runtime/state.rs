@@ -138,10 +138,6 @@ impl State {
         self.addresses.get_or((host.to_owned(), port), || Addresses::new(host.to_owned(), port, known))
     }
 
-    pub fn all_addresses(&self) -> Vec<Arc<Addresses>> {
-        self.addresses.all().into_iter().map(|(_, addresses)| addresses).collect()
-    }
-
     /// The keys of session tickets: one set for all binds and threads of a scope, kept over reloads, rotated by rustls
     /// every six hours.
     ///

@@ -163,3 +163,21 @@ fn frequent_reloads_do_not_hold_the_checks_up() {
         status(&edge, "one") == "DOWN"
     });
 }
+
+#[test]
+fn name_that_left_the_configuration_is_looked_up_no_more() {
+    let one = server("one", true);
+    let url = one.url();
+    let edge = Edge::start(
+        &sections("", "one: {url: <one>}, two: {url: \"http://gone.invalid\"}"),
+        &[("one", &url)],
+    );
+    let complaints = || edge.told("gone.invalid cannot be resolved");
+    until("it is complained about", || complaints() > 0);
+    let before = complaints();
+    for _ in 0..2 {
+        edge.reload(&sections("", "one: {url: <one>}"), &[("one", &url)]);
+    }
+    assert_eq!(complaints(), before);
+    assert_eq!(edge.servers(1), ["one"]);
+}
