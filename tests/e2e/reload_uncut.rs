@@ -41,10 +41,12 @@ impl Source {
             }
             peer.send(EVENT_STREAM_HEAD);
             let mut done = 0;
-            while peer.going_on() && !end.load(Ordering::SeqCst) {
+            while peer.going_on() {
                 if done < wanted.load(Ordering::SeqCst) {
                     peer.send(event(&done.to_string()));
                     done += 1;
+                } else if end.load(Ordering::SeqCst) {
+                    break;
                 } else if peer.connection.ended_within(Duration::from_millis(5)) {
                     return;
                 }
