@@ -20,6 +20,10 @@ use crate::transport::socket::{NOWHERE, Socket};
 /// How long to wait when no more connections are allowed, or the process has no file descriptor left.
 const RETRY: Duration = Duration::from_millis(10);
 
+/// How long a connection may still wait for a place once a stop was ordered: those that are idle close at once, requests
+/// in progress may take long, and another process may be there to serve it.
+const LAST_CHANCE: Duration = Duration::from_millis(500);
+
 /// What holds for a new connection of a bind, as configured now.
 pub struct Admission {
     /// Connections of the process at most.
@@ -79,7 +83,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
                 next = listener.accept() => next,
             };
             match next {
-                Ok((socket, peer)) => self.admit(socket, peer).await,
+                Ok((socket, peer)) => {
+                    if !self.admit(socket, peer).await {
+                        return;
+                    }
+                }
                 Err(e) if e.raw_os_error().is_some_and(|code| code == EMFILE || code == ENFILE) => {
                     error!("no file descriptor left for new connections; raise the limit (ulimit -n): {e}");
                     pingora_timeout::sleep(RETRY * 10).await;
@@ -89,21 +97,23 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
             }
         }
         for _ in 0..BACKLOG {
-            match listener.accept().now_or_never() {
-                Some(Ok((socket, peer))) => self.admit(socket, peer).await,
-                _ => return,
+            let Some(Ok((socket, peer))) = listener.accept().now_or_never() else { return };
+            if !self.admit(socket, peer).await {
+                return;
             }
         }
     }
 
-    /// At a limit the connection waits here, and others behind it in the backlog, until one has ended.
-    async fn admit(&self, socket: Socket, peer: SocketAddr) {
-        let (admission, passes) = loop {
-            let admission = (self.admission)();
-            match self.passes(&admission) {
-                Some(passes) => break (admission, passes),
-                None => pingora_timeout::sleep(RETRY).await,
-            }
+    /// At a limit the connection waits here, and others behind it in the backlog, until one has ended; once a stop was
+    /// ordered not for long: it is closed then, and what comes back is false.
+    async fn admit(&self, socket: Socket, peer: SocketAddr) -> bool {
+        let admission = (self.admission)();
+        let (admission, passes) = match self.passes(&admission) {
+            Some(passes) => (admission, passes),
+            None => match self.place().await {
+                Some(place) => place,
+                None => return false,
+            },
         };
         let counted = admission.stats.connection(self.state.clock.now());
         let service = self.service.clone();
@@ -111,6 +121,30 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
             service.serve(socket, peer, admission.settings).await;
             drop((passes, counted));
         });
+        true
+    }
+
+    /// Waits for a place; `None` when the process ends and there still is none.
+    async fn place(&self) -> Option<(Admission, (Pass, Pass))> {
+        let place = async {
+            loop {
+                pingora_timeout::sleep(RETRY).await;
+                let admission = (self.admission)();
+                if let Some(passes) = self.passes(&admission) {
+                    break (admission, passes);
+                }
+            }
+        };
+        let mut stop = self.service.stop.clone();
+        let stopped = async {
+            let _ = stop.wait_for(|stop| *stop).await;
+            pingora_timeout::sleep(LAST_CHANCE).await;
+        };
+        tokio::select! {
+            biased;
+            place = place => Some(place),
+            () = stopped => None,
+        }
     }
 
     fn passes(&self, admission: &Admission) -> Option<(Pass, Pass)> {

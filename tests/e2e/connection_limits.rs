@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::support::edge::{Edge, Settings, server_of};
 use crate::support::http::{Ask, Connection};
 use crate::support::proxy_protocol::v2;
+use crate::support::rude::{endless_stream, listens};
 use crate::support::scratch::Scratch;
 use crate::support::upstream::Upstream;
 use crate::support::wait::{DEADLINE, until};
@@ -13,7 +14,7 @@ use crate::support::wait::{DEADLINE, until};
 const WHILE: Duration = Duration::from_millis(200);
 
 fn edge(max_connections: usize, web: &str, one: &Upstream) -> Edge {
-    let settings = Settings { max_connections, ..Settings::default() };
+    let settings = Settings { max_connections, shutdown_grace: "60s", ..Settings::default() };
     Edge::start_with(
         &settings,
         Scratch::new(),
@@ -178,4 +179,20 @@ fn stop_does_not_wait_for_those_who_wait() {
         assert!(answer.whole, "{answer:?}");
     }
     drop(open);
+}
+
+#[test]
+fn stop_closes_the_door_of_a_full_frontend_though_a_stream_goes_on() {
+    let endless = endless_stream(Duration::from_millis(50));
+    let mut edge = edge(100, ", max_connections: 1", &endless);
+    let mut stream = edge.open();
+    stream.send(Ask::get("/v1/models").bytes());
+    assert_eq!(stream.head().expect("the head of a stream").status(), 200);
+    let mut late = waiting(&edge, "web");
+    edge.process.signal("TERM");
+    assert!(late.ended_within(DEADLINE), "left waiting for a process that ends");
+    until("nobody else is let in to wait", || !listens(edge.address("web")));
+    assert!(stream.chunk().is_ok(), "what is in flight goes on");
+    drop(stream);
+    assert!(edge.process.wait().success());
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::support::admin::column;
 use crate::support::certificates::Authority;
+use crate::support::curl;
 use crate::support::edge::{Edge, Settings, server_of};
 use crate::support::http::{Ask, Connection, answer};
 use crate::support::proxy_protocol::v2;
@@ -163,6 +164,25 @@ fn requests_count_in_the_entry_of_their_connection() {
     });
     assert_eq!((counter(&edge, "conn_cur"), counter(&edge, "conn_cnt")), (1, 1));
     drop(client);
+    until("the connection has ended", || counter(&edge, "conn_cur") == 0);
+}
+
+#[test]
+fn requests_of_one_http2_connection_count_in_its_entry() {
+    let directory = Scratch::new();
+    let authority = Authority::new("edge authority");
+    let file = authority.issue(&["one.test"]).write(&directory, "one.pem");
+    let ca = authority.write(&directory, "ca.pem");
+    let one = Upstream::named("one");
+    let bind = format!(", tls: {{certificates: [{}]}}", file.display());
+    let edge = bound(directory, &bind, "{track: by_ip}, {reject: true, if: flood}", &one);
+    let address = edge.address("web");
+    let again = format!("https://one.test:{}/v1/models", address.port());
+    let more = ["--http2", again.as_str(), again.as_str(), again.as_str()];
+    let answer = curl::https(address, "one.test", &ca, "/v1/models", &more);
+    assert_eq!((answer.exit, answer.status, answer.version.as_str()), (0, 200, "2"));
+    until("four requests", || counter(&edge, "http_req_rate") == 4);
+    assert_eq!(counter(&edge, "conn_cnt"), 1);
     until("the connection has ended", || counter(&edge, "conn_cur") == 0);
 }
 
