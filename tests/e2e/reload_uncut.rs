@@ -10,6 +10,7 @@ use crate::support::certificates::Authority;
 use crate::support::curl;
 use crate::support::edge::{Edge, Settings, configuration};
 use crate::support::http::{Ask, Connection, chunk, ok};
+use crate::support::http2::Http2;
 use crate::support::process::Process;
 use crate::support::reload::APPLIED;
 use crate::support::rude::{Deaf, EVENT_STREAM_HEAD, endless_stream, event};
@@ -114,6 +115,25 @@ backends:
     assert_eq!(streaming.connection.chunk(), Ok(None), "the stream ends whole");
     let got = http2.join().unwrap();
     assert_eq!((got.exit, got.version.as_str(), got.body.as_str()), (0, "2", "data: 0\n\ndata: 1\n\n"));
+}
+
+#[test]
+fn http2_connection_goes_on_and_its_next_request_sees_the_new_rules() {
+    let directory = Scratch::new();
+    let authority = Authority::new("a");
+    let pem = authority.issue(&["one.test"]).write(&directory, "one.pem").display().to_string();
+    let one = Upstream::named("one");
+    let url = one.url();
+    let values = [("pem", pem.as_str()), ("one", &url)];
+    let sections = PLAIN.replace("127.0.0.1:0}", "127.0.0.1:0, tls: {certificates: <pem>}}");
+    let edge = Edge::start_with(&Settings::default(), directory, &sections, &values);
+    let mut client = Http2::connect(edge.address("web"), &authority, "one.test");
+    assert_eq!(client.ask(&Ask::get("/")).status(), 200);
+    edge.reload(&sections.replace("web: {", "web: {rules: [{deny: {status: 403}}], "), &values);
+    assert_eq!(client.ask(&Ask::get("/")).status(), 403);
+    edge.reload(&sections, &values);
+    assert_eq!(client.ask(&Ask::get("/")).status(), 200);
+    assert!(!client.has_ended());
 }
 
 #[test]
