@@ -1,6 +1,7 @@
 //! `error_bodies`: pages of the operator's own in place of the errors that are made here.
 
 use crate::support::http::{Ask, Message, answer};
+use crate::support::rude::never_answers;
 use crate::support::scratch::Scratch;
 use crate::support::site::Site;
 use crate::support::upstream::Upstream;
@@ -30,7 +31,7 @@ fn files() -> (Scratch, String) {
 }
 
 const SECTIONS: &str = "
-defaults: {max_request_body: 1k, timeouts: {request_head: 400ms, first_byte: 300ms}}
+defaults: {max_request_body: 1k, timeouts: {request_head: 400ms, first_byte: 300ms, client: 300ms}}
 clients: {mode: optional, keys: [{name: app, key: sk-app}]}
 acls: {secret: {path_beg: /secret}, busy: {path_beg: /busy}, absent: {path_beg: /absent}, tar: {path_beg: /tar}}";
 
@@ -103,6 +104,22 @@ fn requests_that_never_were_one_have_them() {
         own(&answer, status, content_type);
         assert!(client.ended_within(crate::support::wait::DEADLINE));
     }
+}
+
+#[test]
+fn bodies_that_grow_too_large_or_too_slowly_have_them() {
+    let site = site(never_answers());
+    let large = Ask::post("/v1/chat/completions", vec![b'x'; 5000]).chunked();
+    for answer in site.everywhere(&large) {
+        own(&answer, 413, "application/xml");
+    }
+    let mut client = site.open_tls();
+    client.send("POST /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
+    own(&client.answer().unwrap(), 408, "text/html");
+    let mut http2 = site.http2();
+    let mut slow = http2.begin(&Ask::post("/v1/x", "1234567890"));
+    slow.send(b"12345", false);
+    own(&slow.answer().unwrap(), 408, "text/html");
 }
 
 #[test]

@@ -119,6 +119,36 @@ fn return_answers_without_a_server() {
 }
 
 #[test]
+fn return_is_the_same_on_every_protocol() {
+    use crate::support::site::Site;
+    let rules = "
+    rules:
+      - {return: {status: 418, content_type: application/problem+json, body: '{\"teapot\":\"é\"}'}, if: teapot}
+      - {return: {status: 200}, if: empty}";
+    let acls = "acls: {teapot: {path_beg: /teapot}, empty: {path: /empty}}";
+    let site = Site::new(acls, rules, Upstream::named("one"));
+    let body = "{\"teapot\":\"é\"}";
+    let asks = [Ask::get("/teapot"), Ask::new("HEAD", "/teapot"), Ask::post("/teapot", vec![b'x'; 200_000])];
+    for ask in &asks {
+        for answer in site.everywhere(ask) {
+            assert_eq!(answer.status(), 418);
+            assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+            assert_eq!(answer.header("content-length"), Some(body.len().to_string().as_str()));
+            assert_eq!(answer.text(), if ask.method == "HEAD" { "" } else { body });
+        }
+    }
+    for answer in site.everywhere(&Ask::get("/empty")) {
+        assert_eq!(
+            (answer.status(), answer.body.len(), answer.header("content-length")),
+            (200, 0, Some("0"))
+        );
+    }
+    let line = site.edge.logged("a return", |line| line["path"] == "/teapot" && line["method"] == "GET");
+    assert_eq!((line["termination"].as_str(), line["status"].as_u64()), (Some("LR--"), Some(418)));
+    assert_eq!(site.one.count(), 0);
+}
+
+#[test]
 fn redirect_may_be_conditional() {
     let site = site("  old: {path_beg: /old}", &["{redirect: {scheme: https, status: 302}, if: old}"]);
     let answer = site.edge.ask(&Ask::get("/old/x?y").header("host", "a.test"));

@@ -75,6 +75,7 @@ fn client_that_leaves_while_it_is_held_is_noticed() {
         Ask::get("/long/none"),
         Ask::post("/long/small", "{}"),
         Ask::post("/long/chunked", "{}".repeat(4000)).chunked(),
+        Ask::post("/long/large", "x".repeat(300_000)),
     ];
     for ask in &asks {
         let mut client = site.open();
@@ -130,6 +131,23 @@ fn body_behind_a_held_request_is_never_read_as_another() {
         let _ = client.answer();
     }
     assert!(site.one.requests().iter().all(|request| request.head.target() == "/v1/next"));
+}
+
+#[test]
+fn client_that_sends_and_sends_is_held_all_the_same() {
+    let site = site();
+    let mut client = site.open();
+    client.send("POST /tar/flood HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n");
+    let part = vec![b'x'; 1_000_000];
+    for _ in 0..2 {
+        let _ = client.try_send(&part);
+    }
+    let answer = client.answer().unwrap();
+    answer.is_error(500, "server_error");
+    let mut broken = site.open();
+    broken.send("POST /long/broken HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
+    broken.answer().unwrap().is_error(400, "bad_request");
+    assert_eq!(termination(&site.edge, "/long/broken"), ("PR--".to_owned(), Some(400)));
 }
 
 #[test]

@@ -231,3 +231,72 @@ fn busy_tunnel_moves_both_ways_at_once() {
     assert!(sending.join().unwrap(), "cut on the way up");
     assert_eq!(client.exactly(5).unwrap(), b"whole");
 }
+
+#[test]
+fn body_of_an_upgrade_comes_before_its_tunnel() {
+    let one = Upstream::start(|peer| {
+        let Some(request) = peer.request() else { return };
+        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        peer.send(&request.body);
+        while let Ok(bytes) = peer.connection.exactly(4) {
+            peer.send(bytes);
+        }
+    });
+    let site = Site::new("", "", one);
+    let mut client = site.open();
+    let mut with_body = ask();
+    with_body.body = Some(b"body!".to_vec());
+    client.send(with_body.bytes());
+    assert_eq!(client.head().unwrap().status(), 101);
+    assert_eq!(client.exactly(5).unwrap(), b"body!");
+    client.send("ping");
+    assert_eq!(client.exactly(4).unwrap(), b"ping");
+}
+
+#[test]
+fn server_that_leaves_a_tunnel_ends_it_with_all_it_said() {
+    let one = Upstream::start(|peer| {
+        if peer.request().is_some() {
+            peer.send(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+            );
+            peer.send(vec![b'x'; 3_000_000]);
+        }
+    });
+    let site = Site::new(TABLE, "    rules: [{track: t}]", one);
+    let mut client = site.open_tls();
+    client.send(ask().bytes());
+    assert_eq!(client.head().unwrap().status(), 101);
+    assert_eq!(client.rest().len(), 3_000_000);
+    let line = site.edge.logged("the tunnel", |line| line["path"] == "/v1/realtime");
+    assert_eq!(line["termination"], "----");
+    assert!(line["bytes_out"].as_u64().unwrap() > 3_000_000);
+}
+
+#[test]
+fn server_that_does_not_listen_holds_up_nobody() {
+    let one = Upstream::start(|peer| {
+        if peer.connection.head().is_some() {
+            peer.send(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+            );
+            while peer.going_on() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    });
+    let site = Site::new(TABLE, "", one);
+    let mut client = site.open();
+    client.send(ask().bytes());
+    assert_eq!(client.head().unwrap().status(), 101);
+    // More than all buffers on the way hold; the tunnel's own timeout ends it.
+    let mut sender = client.socket().try_clone().unwrap();
+    let sending = std::thread::spawn(move || {
+        let part = vec![b'u'; 1024 * 1024];
+        (0..64).all(|_| std::io::Write::write_all(&mut sender, &part).is_ok())
+    });
+    assert!(client.ended_within(DEADLINE));
+    assert!(!sending.join().unwrap(), "all of it was taken");
+    let line = site.edge.logged("the tunnel", |line| line["path"] == "/v1/realtime");
+    assert_eq!(line["termination"], "sD--");
+}
