@@ -2,8 +2,9 @@
 //! so (GOAWAY, ENHANCE_YOUR_CALM) and cut. Pingora's own loop would keep its count of malformed streams to itself, and
 //! knows nothing of floods.
 
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,6 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Accept, H2Options, HttpSession, default_h2_options, handshake};
 use pingora::protocols::{Digest, GetProxyDigest, Stream};
 use pingora::server::ShutdownWatch;
-use tokio::sync::Notify;
 
 use crate::listen::accept::spawn;
 use crate::listen::connection::{Refusal, Service, Settings};
@@ -86,21 +86,20 @@ struct Loop<'a, A> {
 impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
     async fn run(&self, mut connection: Connection, settings: &Settings) {
         let mut stop = self.service.stop.clone();
-        let streams = Arc::new(Streams::default());
         let (mut leaving, mut malformed) = (false, 0);
         loop {
             let patience = if leaving { FAREWELL } else { settings.keep_alive };
             let event = tokio::select! {
                 biased;
                 () = ordered(&mut stop), if !leaving => Event::Leave,
-                kind = self.conduct.flooded() => Event::Flood(kind),
-                () = self.client.forgotten() => return pingora_timeout::sleep(LAST_ACKNOWLEDGEMENTS).await,
                 next = HttpSession::from_h2_conn(&mut connection, self.digest.clone()) => Event::Next(next),
-                () = streams.idle_for(patience) => Event::Idle,
+                // Frames are read just above, nowhere else: nobody need be woken for a flood.
+                kind = poll_fn(|_| self.conduct.flood().map_or(Poll::Pending, Poll::Ready)) => Event::Flood(kind),
+                event = self.quiet(patience) => event,
             };
             self.service.note(&self.conduct);
             match event {
-                Event::Next(Ok(Some(H2Accept::Session(session)))) => self.serve(session, streams.begin()),
+                Event::Next(Ok(Some(H2Accept::Session(session)))) => self.serve(session),
                 Event::Next(Ok(Some(H2Accept::Rejected))) => {
                     malformed += 1;
                     self.service.door.refuse(Refusal::Http2, self.client, Duration::ZERO, b"");
@@ -117,6 +116,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
                     self.service.door.count(kind.reason());
                     return self.calm(connection).await;
                 }
+                Event::Forgotten => return pingora_timeout::sleep(LAST_ACKNOWLEDGEMENTS).await,
                 Event::Idle if leaving => return,
                 Event::Idle | Event::Leave => {
                     connection.graceful_shutdown();
@@ -130,12 +130,22 @@ impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
     async fn calm(&self, mut connection: Connection) {
         self.conduct.is_told();
         connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-        let closed = std::future::poll_fn(|cx| connection.poll_closed(cx));
+        let closed = poll_fn(|cx| connection.poll_closed(cx));
         let _ = pingora_timeout::timeout(FAREWELL, closed).await;
     }
 
-    fn serve(&self, session: HttpSession, active: Active) {
-        let (app, stop) = (self.service.app.clone(), self.service.stop.clone());
+    /// Resolves when there has been no request for so long.
+    async fn quiet(&self, time: Duration) -> Event {
+        self.client.quiet().await;
+        if self.client.is_forgotten() {
+            return Event::Forgotten;
+        }
+        pingora_timeout::sleep(time).await;
+        Event::Idle
+    }
+
+    fn serve(&self, session: HttpSession) {
+        let (app, stop, active) = (self.service.app.clone(), self.service.stop.clone(), self.client.begin());
         spawn(async move {
             app.process_new_http(ServerSession::new_http2(session), &stop).await;
             drop(active);
@@ -152,42 +162,11 @@ enum Event {
     Next(pingora::Result<Option<H2Accept>>),
     Flood(Flood),
     Idle,
+    Forgotten,
     Leave,
 }
 
 /// Resolves when a stop is ordered.
 async fn ordered(stop: &mut ShutdownWatch) {
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// Requests in progress on one connection.
-#[derive(Default)]
-struct Streams {
-    count: AtomicUsize,
-    none: Notify,
-}
-
-struct Active(Arc<Streams>);
-
-impl Streams {
-    fn begin(self: &Arc<Streams>) -> Active {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        Active(self.clone())
-    }
-
-    /// Resolves when there has been no request for so long.
-    async fn idle_for(&self, time: Duration) {
-        while self.count.load(Ordering::Relaxed) > 0 {
-            self.none.notified().await;
-        }
-        pingora_timeout::sleep(time).await;
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        if self.0.count.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.none.notify_one();
-        }
-    }
 }

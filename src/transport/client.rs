@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pingora::http::ResponseHeader;
 use pingora::protocols::Digest;
@@ -21,9 +21,15 @@ pub struct Client {
     pub tls: Option<Tls>,
     /// Entries that the connection itself tracks; all of its requests count in them.
     pub tracked: Vec<Arc<Tracked>>,
+    /// Requests in progress beside each other, on HTTP/2.
+    requests: AtomicUsize,
     forgotten: AtomicBool,
+    /// The last request has ended, or the connection is to be forgotten. The owner of the connection waits, nobody else.
     wake: Notify,
 }
+
+/// A request in progress.
+pub struct Active(Arc<Client>);
 
 /// The connection is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +58,8 @@ impl Client {
         tls: Option<Tls>,
         tracked: Vec<Arc<Tracked>>,
     ) -> Arc<Client> {
-        let (forgotten, wake) = (AtomicBool::new(false), Notify::new());
-        Arc::new(Client { peer, local, tls, tracked, forgotten, wake })
+        let (requests, forgotten, wake) = (AtomicUsize::new(0), AtomicBool::new(false), Notify::new());
+        Arc::new(Client { peer, local, tls, tracked, requests, forgotten, wake })
     }
 
     /// The client of a session.
@@ -71,18 +77,31 @@ impl Client {
     /// The connection is to end without a word, all of its requests with it.
     pub fn forget(&self) {
         self.forgotten.store(true, Ordering::Relaxed);
-        self.wake.notify_waiters();
+        self.wake.notify_one();
     }
 
     pub fn is_forgotten(&self) -> bool {
         self.forgotten.load(Ordering::Relaxed)
     }
 
-    /// Resolves once the connection is to be forgotten.
-    pub async fn forgotten(&self) {
-        let woken = self.wake.notified();
-        if !self.is_forgotten() {
-            woken.await;
+    /// A request begins.
+    pub fn begin(self: &Arc<Client>) -> Active {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Active(self.clone())
+    }
+
+    /// Resolves when no request is in progress, or the connection is to be forgotten.
+    pub async fn quiet(&self) {
+        while self.requests.load(Ordering::Relaxed) > 0 && !self.is_forgotten() {
+            self.wake.notified().await;
+        }
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        if self.0.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.wake.notify_one();
         }
     }
 }

@@ -4,8 +4,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::Notify;
-
 use crate::base::clock::Clock;
 use crate::wire::{AnswerStream, Flood, Guard, Refused, RequestBody, Sent};
 
@@ -97,7 +95,6 @@ impl Frames {
 #[derive(Debug, Default)]
 pub struct Conduct {
     flood: OnceLock<Flood>,
-    wake: Notify,
     /// Refused by the library, and not taken notice of yet.
     streams: AtomicU32,
     connections: AtomicU32,
@@ -109,7 +106,6 @@ pub struct Conduct {
 impl Conduct {
     fn trip(&self, kind: Flood) {
         let _ = self.flood.set(kind);
-        self.wake.notify_waiters();
     }
 
     fn refused(&self, refused: Refused) {
@@ -122,19 +118,9 @@ impl Conduct {
         }
     }
 
-    fn flood(&self) -> Option<Flood> {
+    /// There were too many frames of this kind. No more is read.
+    pub fn flood(&self) -> Option<Flood> {
         self.flood.get().copied()
-    }
-
-    /// Resolves when there are too many frames of a kind.
-    pub async fn flooded(&self) -> Flood {
-        loop {
-            let woken = self.wake.notified();
-            match self.flood() {
-                Some(kind) => return kind,
-                None => woken.await,
-            }
-        }
     }
 
     /// The client is going to be told by us that it is too much.
