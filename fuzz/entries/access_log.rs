@@ -75,7 +75,11 @@ fn hides_keys(target: &[u8], input: &[u8], line: &[u8]) {
         let mut halves = parameter.splitn(2, |byte| *byte == b'=');
         let (Some(name), Some(value)) = (halves.next(), halves.next()) else { continue };
         let secret = ["key", "api_key", "token"].iter().any(|n| name.eq_ignore_ascii_case(n.as_bytes()));
-        let plain = value.len() >= 12 && value.iter().all(u8::is_ascii_alphanumeric);
+        // Its first letter is none that an escape in the log could end with.
+        let begins = value
+            .first()
+            .is_some_and(|b| matches!(b, b'g'..=b'm' | b'o'..=b'q' | b's' | b'v'..=b'z' | b'G'..=b'Z'));
+        let plain = begins && value.len() >= 12 && value.iter().all(u8::is_ascii_alphanumeric);
         if secret && plain && count(input, value) == 1 {
             assert_eq!(count(line, value), 0, "a key is in the log");
         }
