@@ -5,7 +5,7 @@
 //! `token`, `access_token` and the like) are written as `***`. Headers and bodies are never logged.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::civil::Civil;
@@ -23,6 +23,8 @@ pub struct Record<'a> {
     pub request_id: Option<&'a str>,
     /// `None` on a unix socket.
     pub client: Option<SocketAddr>,
+    /// Where the request comes from by the word of a trusted proxy, where that is not the client's address.
+    pub src: Option<IpAddr>,
     pub frontend: &'a str,
     /// `TLSv1.3`; `None` without TLS.
     pub tls: Option<&'a str>,
@@ -90,6 +92,7 @@ impl Record<'_> {
         line.time("time", Civil::from_unix(self.at));
         line.text("request_id", self.request_id);
         line.display("client", self.client);
+        line.display("src", self.src);
         line.text("frontend", Some(self.frontend));
         line.text("backend", self.backend);
         line.text("server", self.server);

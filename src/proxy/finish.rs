@@ -246,6 +246,7 @@ fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
         at: times.unix,
         request_id: Some(context.id.as_str()),
         client: Some(context.client.peer).filter(|peer| *peer != NOWHERE),
+        src: Some(context.src).filter(|src| *src != context.client.peer.ip().to_canonical()),
         frontend: &context.frontend().name,
         tls: context.client.tls.as_ref().map(|tls| tls.version),
         backend: backend.map(|backend| &*backend.name),

@@ -4,9 +4,10 @@
 //! HTTP/1 alternates between writing and waiting for a read, so for it `flush` may wait for the next read
 //! ([`Flush::BeforeRead`]); HTTP/2 flushes when it means it ([`Flush::AtOnce`]).
 
+mod early;
+mod pingora;
 mod watch;
 
-use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -15,25 +16,20 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
-    UniqueID, UniqueIDType,
-};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use ::pingora::protocols::raw_connect::ProxyDigest;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::transport::client::Client;
 use crate::transport::socket::forget_when_closed;
 
+use early::Early;
+
+pub use early::EarlyAnswer;
 pub use watch::{Conduct, Watch};
 
 /// What is gathered before it is written whatever happens; also the largest TLS record.
 const GATHER: usize = 16 * 1024;
-/// How much is kept of what came before it was asked for: an answer while we still write, a pipelined request.
-const EARLY: usize = 16 * 1024;
-
 /// How long the last bytes and the end of a connection may take.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
@@ -53,18 +49,6 @@ pub enum Side {
     /// [`EarlyAnswer`] when it stops reading, so that its answer is read instead of waiting for ever.
     Server,
 }
-
-/// The error inside an [`io::Error`] of a write that was given up because the answer is already here.
-#[derive(Debug)]
-pub struct EarlyAnswer;
-
-impl fmt::Display for EarlyAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server answered before it had read the whole request")
-    }
-}
-
-impl std::error::Error for EarlyAnswer {}
 
 /// What an [`Io`] is made of.
 pub trait Wire: AsyncRead + AsyncWrite + Unpin {
@@ -102,8 +86,7 @@ pub struct Io<S: Wire> {
     /// Bytes were given up: what the peer has is not what we said, and nothing can be added to it.
     cut: bool,
     /// Read from the stream, not yet asked for.
-    early: Vec<u8>,
-    early_read: usize,
+    early: Early,
     /// A [`Reading`].
     reading: AtomicU8,
     /// What comes is followed byte for byte, and judged before anybody sees it.
@@ -128,8 +111,7 @@ impl<S: Wire> Io<S> {
             written: 0,
             unflushed: false,
             cut: false,
-            early: Vec::new(),
-            early_read: 0,
+            early: Early::default(),
             reading: AtomicU8::new(Reading::Message as u8),
             watch: Watch::Off,
             sent: 0,
@@ -165,9 +147,7 @@ impl<S: Wire> Io<S> {
 
     /// Gives `bytes` back, to be read again first.
     pub fn unread(&mut self, bytes: &[u8]) {
-        self.early.drain(..self.early_read);
-        self.early_read = 0;
-        self.early.splice(..0, bytes.iter().copied());
+        self.early.unread(bytes);
     }
 
     /// Says which bytes are for the reader. A client that pipelines its next request is so told apart from one that leaves.
@@ -220,7 +200,7 @@ impl<S: Wire> Io<S> {
 
     /// Takes everything that is there without waiting, into the early bytes; ready when the peer has closed.
     fn poll_peer_leaving(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.early.len() < EARLY {
+        while !self.early.is_full() {
             if !ready!(self.poll_take(cx))? {
                 return Poll::Ready(Ok(()));
             }
@@ -233,7 +213,7 @@ impl<S: Wire> Io<S> {
         let mut space = [MaybeUninit::<u8>::uninit(); 4096];
         let mut buffer = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-        self.early.extend_from_slice(buffer.filled());
+        self.early.extend(buffer.filled());
         Poll::Ready(Ok(!buffer.filled().is_empty()))
     }
 
@@ -275,7 +255,7 @@ impl<S: Wire> Io<S> {
             return Poll::Pending;
         }
         loop {
-            if self.early.len() >= EARLY || begins_final_answer(&self.early) {
+            if self.early.is_full() || self.early.begins_final_answer() {
                 self.give_up();
                 return Poll::Ready(io::Error::other(EarlyAnswer));
             }
@@ -299,35 +279,6 @@ impl<S: Wire> Io<S> {
         self.gathered = Vec::new();
         self.written = 0;
     }
-
-    fn take_early(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
-        if self.early.is_empty() {
-            return false;
-        }
-        let rest = &self.early[self.early_read..];
-        let n = rest.len().min(buffer.remaining());
-        buffer.put_slice(&rest[..n]);
-        self.early_read += n;
-        if self.early_read == self.early.len() {
-            self.early = Vec::new();
-            self.early_read = 0;
-        }
-        true
-    }
-}
-
-/// Whether `bytes`, the beginning of what a server says, hold the beginning of an answer that is not a 1xx.
-fn begins_final_answer(mut bytes: &[u8]) -> bool {
-    while let Some(class) = bytes.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2)) {
-        if *class != b'1' {
-            return true;
-        }
-        match bytes.windows(4).position(|end| end == b"\r\n\r\n") {
-            Some(end) => bytes = &bytes[end + 4..],
-            None => return false,
-        }
-    }
-    false
 }
 
 impl<S: Wire> AsyncRead for Io<S> {
@@ -344,7 +295,7 @@ impl<S: Wire> AsyncRead for Io<S> {
             return Poll::Pending;
         }
         let (kept, before) = (this.keeps(), buffer.filled().len());
-        if !kept && this.take_early(buffer) {
+        if !kept && this.early.take(buffer) {
             return this.judge(buffer, before);
         }
         // Who waits for the peer must have said everything first. A peer that does not read what we say may still be
@@ -450,42 +401,6 @@ impl<S: Wire> AsyncWrite for Io<S> {
         ended
     }
 }
-
-#[async_trait]
-impl<S: Wire + Send> Shutdown for Io<S> {
-    async fn shutdown(&mut self) {
-        let _ = AsyncWriteExt::shutdown(self).await;
-    }
-}
-
-impl<S: Wire> UniqueID for Io<S> {
-    fn id(&self) -> UniqueIDType {
-        0
-    }
-}
-
-/// The accept path knows about TLS and tells the proxy itself.
-impl<S: Wire> Ssl for Io<S> {}
-
-impl<S: Wire> GetTimingDigest for Io<S> {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
-}
-
-impl<S: Wire> GetProxyDigest for Io<S> {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.client.as_ref().and_then(|(_, carried)| carried.clone())
-    }
-}
-
-impl<S: Wire> GetSocketDigest for Io<S> {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        None
-    }
-}
-
-impl<S: Wire> Peek for Io<S> {}
 
 #[cfg(test)]
 mod tests;

@@ -127,6 +127,21 @@ fn what_is_no_address_ends_the_list() {
 }
 
 #[test]
+fn log_tells_whose_request_a_trusted_proxy_sent() {
+    let site = Site::trusting();
+    for (number, (lines, src)) in
+        [(&["198.51.100.77"][..], Some("198.51.100.77")), (&[], None)].into_iter().enumerate()
+    {
+        let id = format!("trust-{number}");
+        let ask = lines.iter().fold(Ask::get("/v1/models"), |ask, line| ask.header("x-forwarded-for", line));
+        site.edge.ask(&ask.header("x-request-id", &id));
+        let line = site.edge.logged("the request", |line| line["request_id"] == *id);
+        assert_eq!(line["src"].as_str(), src, "{line}");
+        assert!(line["client"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
+    }
+}
+
+#[test]
 fn stranger_decides_nothing() {
     let site = Site::new("10.0.0.0/8", "");
     for lines in [&["198.51.100.1"][..], &["198.51.100.1, 10.0.0.1"]] {

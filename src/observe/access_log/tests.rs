@@ -11,6 +11,7 @@ fn record() -> Record<'static> {
         at: Duration::from_millis(1_795_271_604_123),
         request_id: Some("req-1"),
         client: Some(SocketAddr::from((Ipv4Addr::new(192, 0, 2, 7), 52_011))),
+        src: None,
         frontend: "https",
         tls: Some("TLSv1.3"),
         backend: Some("ai"),
