@@ -81,7 +81,8 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     }
 
     let ready = async {
-        resolve::first(&state, &shared.store.load()).await;
+        resolve::first(&shared.store.load()).await;
+        resolve::mark(&state, &shared.store.load());
         probe::first_round(&shared.store.load(), &state).await;
     };
     tokio::select! {

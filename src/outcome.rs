@@ -58,8 +58,14 @@ pub enum Outcome {
     RequestTimeout,
     /// The client left, or broke its request, before it was answered.
     ClientLeft,
-    /// The client left while it was being answered, or took nothing more of the answer.
+    /// The client left while it was being answered.
     ClientLeftInAnswer,
+    /// The client took nothing more of the answer, or sent nothing more of its request, for too long.
+    ClientSilentInAnswer,
+    /// The client broke its request body when the answer had begun; the reason is a label of `tidegate_denied_total`.
+    BadBodyInAnswer {
+        reason: &'static str,
+    },
     /// Nothing routes this request, or no server of the backend is usable.
     NoServer,
     /// The queue is full, or the wait in it was too long.
@@ -99,7 +105,13 @@ impl Outcome {
         let error = |status, code, kind, message| Some(ClientError { status, code, kind, message });
         match self {
             Outcome::Completed | Outcome::Tunnelled | Outcome::Returned(_) | Outcome::Redirected(_) => None,
-            Outcome::ClientLeft | Outcome::ClientLeftInAnswer | Outcome::TunnelSilent => None,
+            Outcome::ClientLeft
+            | Outcome::ClientLeftInAnswer
+            | Outcome::ClientSilentInAnswer
+            | Outcome::TunnelSilent => None,
+            Outcome::BadBodyInAnswer { .. } => {
+                error(400, "bad_request", INVALID, "The request is malformed or ambiguous.")
+            }
             Outcome::Stopped => error(503, "overloaded", SERVER, "The load balancer is stopping. Try again."),
             Outcome::SilentlyDropped => None,
             Outcome::Denied(status) | Outcome::Tarpitted(status) => Some(denied(status)),
@@ -185,6 +197,8 @@ impl Outcome {
             Outcome::RequestTimeout => "cR--",
             Outcome::ClientLeft => "CH--",
             Outcome::ClientLeftInAnswer => "CD--",
+            Outcome::ClientSilentInAnswer => "cD--",
+            Outcome::BadBodyInAnswer { .. } => "PD--",
             Outcome::NoServer => "SC--",
             Outcome::Overloaded => "sQ--",
             Outcome::Failed(failure) => match failure {
@@ -213,7 +227,7 @@ impl Outcome {
             Outcome::Tarpitted(_) => Some("tarpit_rule"),
             Outcome::SilentlyDropped => Some("silent_drop_rule"),
             Outcome::OutOfMemory => Some("body_memory"),
-            Outcome::BadRequest { reason, .. } => Some(reason),
+            Outcome::BadRequest { reason, .. } | Outcome::BadBodyInAnswer { reason } => Some(reason),
             Outcome::Unauthorized => Some("unauthorized"),
             Outcome::Limited(Limit::Requests) => Some("plan_requests"),
             Outcome::Limited(Limit::Concurrent) => Some("plan_concurrent"),
@@ -235,6 +249,7 @@ impl Outcome {
             | Outcome::Limited(_)
             | Outcome::BodyTooLarge
             | Outcome::BodyTooLargeInAnswer
+            | Outcome::BadBodyInAnswer { .. }
             | Outcome::RequestTimeout
             | Outcome::ClientLeft => true,
             Outcome::Completed
@@ -243,6 +258,7 @@ impl Outcome {
             | Outcome::Returned(_)
             | Outcome::Redirected(_)
             | Outcome::ClientLeftInAnswer
+            | Outcome::ClientSilentInAnswer
             | Outcome::NoServer
             | Outcome::Overloaded
             | Outcome::OutOfMemory
@@ -255,6 +271,22 @@ impl Outcome {
             | Outcome::Stopped
             | Outcome::Internal => false,
         }
+    }
+
+    /// Whether the status that the client has, if any, is a server's, however the answer ended.
+    pub fn answer_is_the_servers(self) -> bool {
+        matches!(
+            self,
+            Outcome::Completed
+                | Outcome::ClientLeftInAnswer
+                | Outcome::ClientSilentInAnswer
+                | Outcome::BadBodyInAnswer { .. }
+                | Outcome::BodyTooLargeInAnswer
+                | Outcome::AnswerCut
+                | Outcome::AnswerBroken
+                | Outcome::AnswerSilent
+                | Outcome::TotalTimeoutInAnswer
+        )
     }
 
     /// Whether HAProxy would raise `http_fail` for it: what the server did wrong, whatever the status.

@@ -18,10 +18,9 @@ const RETRY: Duration = Duration::from_secs(5);
 /// How long one look-up may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Looks up every name once, all at the same time.
-pub async fn first(state: &State, snapshot: &Snapshot) {
+/// Looks up every name once, all at the same time. [`mark`] says what came of it.
+pub async fn first(snapshot: &Snapshot) {
     futures::future::join_all(names(snapshot).into_iter().map(look_up)).await;
-    mark(state, snapshot);
 }
 
 /// Every name once, however many servers share it. Only those in use: one that left the configuration is of no interest.
@@ -34,7 +33,7 @@ fn names(snapshot: &Snapshot) -> Vec<&Addresses> {
 }
 
 /// A server whose name has no address takes no traffic, checked or not.
-fn mark(state: &State, snapshot: &Snapshot) {
+pub fn mark(state: &State, snapshot: &Snapshot) {
     for backend in &snapshot.backends {
         for (server, member) in backend.servers.iter().zip(backend.pool.members()) {
             let lost = server.target.addresses.load().is_empty();

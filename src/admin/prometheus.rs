@@ -99,7 +99,8 @@ const REQUESTS: &[Metric] = &[
         "Requests and connections refused before they reached a server, by reason.",
         |source, family| {
             let mut reasons: Vec<(&'static str, u64)> = Vec::new();
-            for (reason, count) in source.snapshot.frontends.iter().flat_map(|f| f.stats.denied.read()) {
+            let frontends = source.view.state.all_frontend_stats();
+            for (reason, count) in frontends.iter().flat_map(|stats| stats.denied.read()) {
                 match reasons.iter_mut().find(|(known, _)| *known == reason) {
                     Some((_, sum)) => *sum += count,
                     None => reasons.push((reason, count)),

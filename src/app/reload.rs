@@ -127,8 +127,10 @@ async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared, probes: &Probe
         warn!("reload: a restart is needed for what has changed in {}", waiting.join(", "));
     }
     let snapshot = Arc::new(snapshot);
-    resolve::first(&shared.state, &snapshot).await;
+    resolve::first(&snapshot).await;
     probe::first_round_of_new(&before, &snapshot, &shared.state).await;
+    // In one breath: until here the servers were what the old configuration says of them.
+    resolve::mark(&shared.state, &snapshot);
     shared.store.replace(snapshot.clone());
     probes.follow(snapshot, shared);
     Ok(())

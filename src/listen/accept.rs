@@ -10,6 +10,7 @@ use log::error;
 use pingora::apps::HttpServerApp;
 use tokio::net::{TcpListener, UnixListener};
 
+use crate::base::clock::Tick;
 use crate::listen::bind;
 use crate::listen::connection::{Service, Settings};
 use crate::observe::stats::FrontendStats;
@@ -23,6 +24,9 @@ const RETRY: Duration = Duration::from_millis(10);
 /// How long a connection may still wait for a place once a stop was ordered: those that are idle close at once, requests
 /// in progress may take long, and another process may be there to serve it.
 const LAST_CHANCE: Duration = Duration::from_millis(500);
+
+/// How often a failure to take connections is written to the log.
+const TOLD_AGAIN: Duration = Duration::from_secs(1);
 
 /// What holds for a new connection of a bind, as configured now.
 pub struct Admission {
@@ -76,6 +80,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
     /// Runs until a stop is ordered; what waits in the backlog by then is still served.
     pub async fn run(self, listener: Listener) {
         let mut stop = self.service.stop.clone();
+        let mut told = None;
         loop {
             let next = tokio::select! {
                 biased;
@@ -88,12 +93,16 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
                         return;
                     }
                 }
-                Err(e) if e.raw_os_error().is_some_and(|code| code == EMFILE || code == ENFILE) => {
-                    error!("no file descriptor left for new connections; raise the limit (ulimit -n): {e}");
+                // The client left while it waited in the backlog.
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(e) => {
+                    let now = self.state.clock.now();
+                    if told.is_none_or(|told: Tick| now.since(told) >= TOLD_AGAIN) {
+                        told = Some(now);
+                        error!("no new connections can be taken: {e}{}", hint(&e));
+                    }
                     pingora_timeout::sleep(RETRY * 10).await;
                 }
-                // The client left while it waited in the backlog.
-                Err(_) => {}
             }
         }
         for _ in 0..BACKLOG {
@@ -149,6 +158,13 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
 
     fn passes(&self, admission: &Admission) -> Option<(Pass, Pass)> {
         Some((self.state.connections.enter(admission.process)?, admission.gate.enter(admission.frontend)?))
+    }
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(EMFILE | ENFILE) => "; no file descriptor is left, raise the limit (ulimit -n)",
+        _ => "",
     }
 }
 

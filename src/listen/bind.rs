@@ -49,14 +49,31 @@ pub enum Listener {
     Unix(std::os::unix::net::UnixListener),
 }
 
-/// A socket's file, removed when nobody listens there any more.
+/// A socket's file, removed when nobody listens there any more, unless another process has put its own in the place.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+pub struct SocketFile {
+    path: PathBuf,
+    /// Device and inode.
+    identity: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> SocketFile {
+        SocketFile { path: path.to_owned(), identity: identity(path) }
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if self.identity.is_some() && self.identity == identity(&self.path) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// Binds `count` sockets to `address`; port 0 takes one free port for all of them.
@@ -108,7 +125,7 @@ pub fn unix(path: &Path, mode: u32) -> io::Result<(Socket, SocketFile)> {
     // Nobody may connect before the mode is right, so it is set before the socket listens.
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    let file = SocketFile(path.to_owned());
+    let file = SocketFile::new(path);
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     socket.set_nonblocking(true)?;
     Ok((socket, file))
@@ -227,5 +244,12 @@ mod tests {
         assert_eq!(bind(&address, 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop((listeners, file));
         assert!(!path.exists(), "the file goes with the listener");
+
+        let (listeners, file) = bind(&address, 1).unwrap().open().unwrap();
+        drop(listeners);
+        let successor = bind(&address, 1).unwrap();
+        drop(file);
+        assert!(path.exists(), "the file of a successor stays");
+        drop(successor);
     }
 }

@@ -53,17 +53,24 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
             Ok(Err(e)) => debug!("no HTTP/2 from {}: {e}", client.peer),
             Err(_) => debug!("no HTTP/2 from {}: it took too long", client.peer),
         }
-        self.note(&conduct);
+        self.note(&conduct, client);
     }
 
     /// Counts what the library has refused: it tells nobody else.
-    fn note(&self, conduct: &Conduct) {
+    fn note(&self, conduct: &Conduct, client: &Client) {
         let (streams, connections) = conduct.take_refused();
-        (0..streams).for_each(|_| self.door.count("h2_stream_error"));
-        (0..connections).for_each(|_| self.door.count("h2_connection_error"));
+        (0..streams).for_each(|_| self.blame(client, "h2_stream_error"));
+        (0..connections).for_each(|_| self.blame(client, "h2_connection_error"));
         if conduct.take_calmed() {
-            self.door.count("h2_other_flood");
+            self.blame(client, "h2_other_flood");
         }
+    }
+
+    /// Counts it, in the entries that the connection tracks as well.
+    fn blame(&self, client: &Client, reason: &'static str) {
+        self.door.count(reason);
+        let now = self.clock.now();
+        client.tracked.iter().for_each(|tracked| tracked.error(now));
     }
 }
 
@@ -97,14 +104,14 @@ impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
                 kind = poll_fn(|_| self.conduct.flood().map_or(Poll::Pending, Poll::Ready)) => Event::Flood(kind),
                 event = self.quiet(patience) => event,
             };
-            self.service.note(&self.conduct);
+            self.service.note(&self.conduct, self.client);
             match event {
                 Event::Next(Ok(Some(H2Accept::Session(session)))) => self.serve(session),
                 Event::Next(Ok(Some(H2Accept::Rejected))) => {
                     malformed += 1;
                     self.service.door.refuse(Refusal::Http2, self.client, Duration::ZERO, b"");
                     if malformed >= MALFORMED {
-                        self.service.door.count("h2_malformed_flood");
+                        self.service.blame(self.client, "h2_malformed_flood");
                         return self.calm(connection).await;
                     }
                 }
@@ -113,7 +120,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
                     return debug!("HTTP/2 connection of {} failed: {e}", self.client.peer);
                 }
                 Event::Flood(kind) => {
-                    self.service.door.count(kind.reason());
+                    self.service.blame(self.client, kind.reason());
                     return self.calm(connection).await;
                 }
                 Event::Forgotten => return pingora_timeout::sleep(LAST_ACKNOWLEDGEMENTS).await,

@@ -51,7 +51,7 @@ pub enum Attempt {
 pub async fn run(
     context: &mut Context,
     session: &mut ServerSession,
-    body: &mut Body,
+    body: &mut Body<'_>,
     again: bool,
 ) -> pingora::Result<Attempt> {
     let Some(target) = context.server().map(|server| server.target.clone()) else {
@@ -113,7 +113,7 @@ enum Event {
 async fn send(
     context: &mut Context,
     session: &mut ServerSession,
-    body: &mut Body,
+    body: &mut Body<'_>,
     stream: Stream,
 ) -> pingora::Result<Attempt> {
     let (Some(backend), Some(server)) = (context.backend(), context.server()) else {
@@ -261,7 +261,7 @@ struct Sending {
 
 impl Sending {
     /// Writes a part, which the server takes within `patience`.
-    async fn part(&mut self, part: &Bytes, patience: Duration) {
+    async fn part(&mut self, part: &[u8], patience: Duration) {
         self.to.write_timeout = Some(patience);
         if !self.stopped && self.to.write_body(part).await.is_err() {
             self.stop();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::Version;
 use http::header::EXPECT;
 use pingora::ErrorType;
@@ -16,12 +16,19 @@ use crate::proxy::{fault, reading};
 use crate::runtime::memory::Held;
 use crate::transport::io::Reading;
 
+/// A part with fewer bytes is gathered with others.
+const SMALL: usize = 4 * 1024;
+/// Bytes of a buffer of gathered parts.
+const GATHERED: usize = 16 * 1024;
+
 /// The request body: what came of it, and how it goes on.
-pub struct Body {
+pub struct Body<'a> {
     pub framing: Framing,
-    /// Everything read so far, to be sent again.
+    /// Everything read so far, to be sent again: large parts as they came, small ones gathered.
     kept: Vec<Bytes>,
-    held: Held,
+    /// What came last, in small parts.
+    gathered: BytesMut,
+    held: Held<'a>,
     received: u64,
     /// Bytes; more is 413.
     limit: u64,
@@ -30,14 +37,15 @@ pub struct Body {
     done: bool,
 }
 
-impl Body {
+impl<'a> Body<'a> {
     /// `held` is what it takes of the memory for all bodies.
-    pub fn new(session: &mut ServerSession, limit: u64, held: Held) -> Body {
+    pub fn new(session: &mut ServerSession, limit: u64, held: Held<'a>) -> Body<'a> {
         let no_body = session.is_body_empty();
         let head = session.req_header();
         Body {
             framing: Framing::of(head, no_body),
             kept: Vec::new(),
+            gathered: BytesMut::new(),
             held,
             received: 0,
             limit,
@@ -69,8 +77,9 @@ impl Body {
     }
 
     /// What came so far.
-    pub fn kept(&self) -> &[Bytes] {
-        &self.kept
+    pub fn kept(&self) -> impl Iterator<Item = &[u8]> {
+        let gathered = Some(&self.gathered[..]).filter(|gathered| !gathered.is_empty());
+        self.kept.iter().map(|part| &part[..]).chain(gathered)
     }
 
     /// Keeps a part, to be sent again.
@@ -78,16 +87,35 @@ impl Body {
     /// # Errors
     /// All bodies together hold as much as they may.
     pub fn keep(&mut self, part: Bytes) -> Result<(), Outcome> {
-        if !self.held.grow(part.len() as u64) {
+        // Most bodies are one part. Of more, each small one would cost many times what it holds.
+        let gather = part.len() < SMALL && !self.kept.is_empty();
+        let fits = gather && self.gathered.capacity() - self.gathered.len() >= part.len();
+        let cost = match (gather, fits) {
+            (true, true) => 0,
+            (true, false) => GATHERED,
+            (false, _) => part.len() + size_of::<Bytes>(),
+        };
+        if !self.held.grow(cost as u64) {
             return Err(Outcome::OutOfMemory);
         }
-        self.kept.push(part);
+        if !fits && !self.gathered.is_empty() {
+            self.kept.push(self.gathered.split().freeze());
+        }
+        if gather {
+            if !fits {
+                self.gathered = BytesMut::with_capacity(GATHERED);
+            }
+            self.gathered.extend_from_slice(&part);
+        } else {
+            self.kept.push(part);
+        }
         Ok(())
     }
 
     /// Nothing is sent again from here on.
     pub fn forget(&mut self) {
         self.kept = Vec::new();
+        self.gathered = BytesMut::new();
         self.held.release();
     }
 
@@ -146,6 +174,15 @@ pub async fn client_event(
     match pingora_timeout::timeout(silence, session.read_body_or_idle(false)).await {
         Ok(part) => part,
         Err(_) => pingora::Error::e_explain(ErrorType::ReadTimedout, "the client is silent"),
+    }
+}
+
+/// What an error of the client's side means once it is being answered.
+pub fn client_error_in_answer(session: &ServerSession, error: &pingora::Error) -> Outcome {
+    match (fault(session), error.etype()) {
+        (Some(reason), _) => Outcome::BadBodyInAnswer { reason },
+        (None, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => Outcome::ClientSilentInAnswer,
+        _ => Outcome::ClientLeftInAnswer,
     }
 }
 

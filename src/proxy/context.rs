@@ -50,6 +50,8 @@ pub struct Context {
     /// The answer is being sent, or was.
     pub status: Option<u16>,
     pub streamed: bool,
+    /// The client did not take the whole of an answer that we made.
+    pub undelivered: bool,
     /// Answered by the monitor URI: not counted, not logged.
     pub monitor: bool,
     /// Counts it among the frontend's requests in progress.

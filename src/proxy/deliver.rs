@@ -12,7 +12,7 @@ use pingora::protocols::http::ServerSession;
 use crate::ai;
 use crate::outcome::Outcome;
 use crate::proxy::attempt::Answer;
-use crate::proxy::body::{Body, client_event};
+use crate::proxy::body::{Body, client_error_in_answer, client_event};
 use crate::proxy::context::Context;
 use crate::proxy::{announce_stop, finish, reply, tunnel};
 use crate::rewrite::header::hop_by_hop;
@@ -31,7 +31,7 @@ const DONE: &[u8] = b"data: [DONE]";
 pub async fn run(
     context: &mut Context,
     session: &mut ServerSession,
-    body: &mut Body,
+    body: &mut Body<'_>,
     mut answer: Answer,
 ) -> pingora::Result<Outcome> {
     body.forget();
@@ -134,7 +134,7 @@ enum Event<'a> {
 async fn pump(
     context: &mut Context,
     session: &mut ServerSession,
-    body: &mut Body,
+    body: &mut Body<'_>,
     answer: &mut Answer,
     tail: &mut Tail,
 ) -> Outcome {
@@ -195,12 +195,12 @@ async fn pump(
                 answer.sent |= finished && body.is_done(session);
                 Ok(())
             }
-            Ok(Event::Client(Err(_))) => return Outcome::ClientLeftInAnswer,
+            Ok(Event::Client(Err(e))) => return client_error_in_answer(session, &e),
             Err(_) if context.time_left().is_zero() => return Outcome::TotalTimeoutInAnswer,
             Err(_) => return Outcome::AnswerSilent,
         };
-        if written.is_err() {
-            return Outcome::ClientLeftInAnswer;
+        if let Err(e) = written {
+            return client_error_in_answer(session, &e);
         }
         finish::report_bytes(context, session);
     }

@@ -59,7 +59,7 @@ impl ProxyHttp for Edge {
         context.src = src(&context, headers);
         session.set_write_timeout(Some(context.frontend().client));
         let outcome = request::run(&mut context, session).await;
-        let whole = ends_clean(outcome);
+        let whole = ends_clean(outcome) && !context.undelivered;
         if !whole && !session.is_http2() && !context.client.is_forgotten() {
             break_off(session).await;
         }
@@ -117,6 +117,7 @@ impl Edge {
             times: Times::begin(),
             status: None,
             streamed: false,
+            undelivered: false,
             monitor: false,
             _session: session,
             backend_session: None,
@@ -157,6 +158,8 @@ fn ends_clean(outcome: Outcome) -> bool {
     match outcome {
         Outcome::ClientLeft
         | Outcome::ClientLeftInAnswer
+        | Outcome::ClientSilentInAnswer
+        | Outcome::BadBodyInAnswer { .. }
         | Outcome::AnswerCut
         | Outcome::AnswerBroken
         | Outcome::AnswerSilent

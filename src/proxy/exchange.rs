@@ -28,7 +28,8 @@ pub async fn run(
     };
     backend.budget.request(context.now());
     context.backend_session = Some(backend.stats.traffic.session(context.now()));
-    let memory = &context.worker.shared.state.body_memory;
+    let worker = context.worker.clone();
+    let memory = &worker.shared.state.body_memory;
     let mut body = Body::new(session, max_body, memory.hold(snapshot.max_body_memory));
     let safe = may_be_sent_twice(session);
     context.repeatable = safe;
@@ -86,7 +87,7 @@ pub async fn run(
 async fn choose(
     context: &mut Context,
     session: &mut ServerSession,
-    body: &mut Body,
+    body: &mut Body<'_>,
     pool: &Pool,
     tried: &Tried,
     patience: Duration,
@@ -145,7 +146,7 @@ fn retry_failure(failure: Failure) -> retry::Failure {
 async fn back_off(
     context: &mut Context,
     session: &mut ServerSession,
-    body: &mut Body,
+    body: &mut Body<'_>,
     failure: Failure,
     tried: &Tried,
 ) -> Result<(), Outcome> {

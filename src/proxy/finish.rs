@@ -66,15 +66,14 @@ pub fn refused(context: Context, head: &[u8], outcome: Outcome, duration: Durati
 
 /// HAProxy's `http_err`: what the client did wrong, and what a server said so of.
 fn client_fault(outcome: Outcome, status: Option<u16>) -> bool {
-    let servers = outcome == Outcome::Completed;
-    outcome.client_fault() || (servers && status.is_some_and(|status| (400..500).contains(&status)))
+    let told = |status| (400..500).contains(&status);
+    outcome.client_fault() || (outcome.answer_is_the_servers() && status.is_some_and(told))
 }
 
 /// HAProxy's `http_fail`: no proper answer, or a server's own 5xx, but for 501 and 505, which are about the request.
 fn server_fault(outcome: Outcome, status: Option<u16>) -> bool {
-    let servers = outcome == Outcome::Completed;
     let own = |status| (500..600).contains(&status) && status != 501 && status != 505;
-    outcome.server_fault() || (servers && status.is_some_and(own))
+    outcome.server_fault() || (outcome.answer_is_the_servers() && status.is_some_and(own))
 }
 
 /// Tells the tables how many bytes of a long answer have moved so far: a rate that only the end raises limits nobody.
@@ -167,6 +166,7 @@ fn count(context: &Context, end: &End) {
         | Outcome::Limited(_) => stats.denied_requests.one(),
         Outcome::BadRequest { .. }
         | Outcome::BodyTooLarge
+        | Outcome::BadBodyInAnswer { .. }
         | Outcome::RequestTimeout
         | Outcome::ClientLeft => {
             stats.bad_requests.one();
@@ -207,7 +207,9 @@ fn traffic(to: &Traffic, context: &Context, end: &End) {
         to.answers.count(status);
     }
     match end.outcome {
-        Outcome::ClientLeft | Outcome::ClientLeftInAnswer => to.client_aborts.one(),
+        Outcome::ClientLeft | Outcome::ClientLeftInAnswer | Outcome::ClientSilentInAnswer => {
+            to.client_aborts.one();
+        }
         Outcome::AnswerCut | Outcome::AnswerBroken | Outcome::AnswerSilent => {
             to.server_aborts.one();
             to.response_errors.one();

@@ -164,6 +164,8 @@ fn response_rules(
 
 const ZERO: HeaderValue = HeaderValue::from_static("0s");
 
+/// A client that leaves while it is told something has been told: what it is for us does not change, or nobody could count
+/// those who do not listen.
 async fn send(
     context: &mut Context,
     session: &mut ServerSession,
@@ -176,13 +178,15 @@ async fn send(
     announce_stop(context, session);
     let unread = !session.is_body_done();
     let bodiless = body.is_empty() || session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(head)).await?;
-    if bodiless {
-        session.finish_body().await?;
-    } else {
-        session.write_response_body(body, true).await?;
-    }
-    if unread {
+    let written = async {
+        session.write_response_header(Box::new(head)).await?;
+        match bodiless {
+            true => session.finish_body().await,
+            false => session.write_response_body(body, true).await,
+        }
+    };
+    context.undelivered = written.await.is_err();
+    if unread && !context.undelivered {
         linger(session).await;
     }
     Ok(())

@@ -36,13 +36,13 @@ pub async fn run(context: &mut Context, session: &mut ServerSession) -> Outcome 
         // Where the next request would begin is anybody's guess.
         session.set_keepalive(None);
     }
-    match outcome.error() {
-        Some(error) if answered(session).is_none() => match reply::error(context, session, error).await {
-            Ok(()) => outcome,
-            Err(_) => Outcome::ClientLeftInAnswer,
-        },
-        _ => outcome,
+    if let Some(error) = outcome.error()
+        && answered(session).is_none()
+        && reply::error(context, session, error).await.is_err()
+    {
+        return Outcome::Internal;
     }
+    outcome
 }
 
 async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> pingora::Result<Outcome> {

@@ -38,10 +38,7 @@ pub async fn run(context: &mut Context, session: &mut ServerSession) -> pingora:
         }
         match &rule.action {
             Action::Track(table) => track(context, *table),
-            Action::Headers { changes, literal: true } => {
-                debug_assert!(!changes.is_empty());
-                context.header_steps.push(HeaderStep::Rule(index));
-            }
+            Action::Headers { literal: true, .. } => context.header_steps.push(HeaderStep::Rule(index)),
             Action::Headers { changes, literal: false } => {
                 let live = Live::new(context, session.req_header());
                 let rendered = changes.iter().filter_map(|change| change.rendered(&live)).collect();
@@ -116,8 +113,9 @@ fn rewrite_path(context: &mut Context, session: &mut ServerSession, rewrite: &Pa
     let Some(target) = head.uri.path_and_query().and_then(|target| rewrite.apply(target.as_str())) else {
         return;
     };
+    let Ok(target) = PathAndQuery::try_from(target) else { return };
     let mut parts = head.uri.clone().into_parts();
-    parts.path_and_query = PathAndQuery::try_from(target).ok();
+    parts.path_and_query = Some(target);
     if let Ok(uri) = Uri::from_parts(parts) {
         context.original_target.get_or_insert_with(|| head.raw_path().into());
         head.set_uri(uri);

@@ -1,7 +1,6 @@
 //! How much memory request bodies hold, all requests together: they are kept until an answer is committed, so that they
 //! can be sent again, and a bound keeps many large ones from taking the machine down.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes held now.
@@ -14,23 +13,26 @@ impl Memory {
     }
 
     /// Nothing yet, of at most `max` bytes for everybody.
-    pub fn hold(self: &Arc<Memory>, max: u64) -> Held {
-        Held { memory: self.clone(), bytes: 0, max }
+    pub fn hold(&self, max: u64) -> Held<'_> {
+        Held { memory: self, bytes: 0, max }
     }
 }
 
 /// What one request holds; given back when dropped.
 #[derive(Debug)]
-pub struct Held {
-    memory: Arc<Memory>,
+pub struct Held<'a> {
+    memory: &'a Memory,
     bytes: u64,
     max: u64,
 }
 
-impl Held {
+impl Held<'_> {
     /// Takes so many bytes more; false when there are not so many.
     #[must_use]
     pub fn grow(&mut self, bytes: u64) -> bool {
+        if bytes == 0 {
+            return true;
+        }
         let more = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.max);
         let taken = self.memory.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
         if taken {
@@ -40,11 +42,14 @@ impl Held {
     }
 
     pub fn release(&mut self) {
-        self.memory.0.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+        // Most requests hold nothing, and all threads share the figure.
+        if self.bytes > 0 {
+            self.memory.0.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+        }
     }
 }
 
-impl Drop for Held {
+impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.release();
     }
@@ -56,7 +61,7 @@ mod tests {
 
     #[test]
     fn what_is_given_back_can_be_taken_again() {
-        let memory = Arc::new(Memory::default());
+        let memory = Memory::default();
         let (mut first, mut second) = (memory.hold(10), memory.hold(10));
         assert!(first.grow(6) && second.grow(4));
         assert!(!second.grow(1) && !first.grow(u64::MAX));

@@ -36,7 +36,7 @@ pub struct State {
     /// Open client connections of the process.
     pub connections: Arc<Gate>,
     /// What request bodies hold.
-    pub body_memory: Arc<Memory>,
+    pub body_memory: Memory,
     gates: Named<String, Gate>,
     tables: Mutex<Vec<(TableKey, Arc<Table>)>>,
     backends: Named<String, BackendState>,
@@ -82,7 +82,7 @@ impl State {
             ready: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             connections: Arc::default(),
-            body_memory: Arc::default(),
+            body_memory: Memory::default(),
             gates: Named::default(),
             tables: Mutex::default(),
             backends: Named::default(),
@@ -111,6 +111,11 @@ impl State {
 
     pub fn frontend_stats(&self, name: &str) -> Arc<FrontendStats> {
         self.frontends.get_or(name.to_owned(), FrontendStats::default)
+    }
+
+    /// Of every frontend that ever was: what was counted does not go with its name.
+    pub fn all_frontend_stats(&self) -> Vec<Arc<FrontendStats>> {
+        self.frontends.all().into_iter().map(|(_, stats)| stats).collect()
     }
 
     /// Open client connections of a frontend.

@@ -17,7 +17,8 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use ::pingora::protocols::raw_connect::ProxyDigest;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use futures::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 
 use crate::transport::client::Client;
@@ -30,6 +31,9 @@ pub use watch::{Conduct, Watch};
 
 /// What is gathered before it is written whatever happens; also the largest TLS record.
 const GATHER: usize = 16 * 1024;
+/// How soon a peer is seen to have closed that has sent more ahead than we keep.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// How long the last bytes and the end of a connection may take.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
@@ -97,6 +101,8 @@ pub struct Io<S: Wire> {
     reset: AtomicBool,
     /// Runs while the end waits for the peer.
     patience: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// Runs until the kernel is asked again whether the peer has closed.
+    look: Option<Pin<Box<tokio::time::Sleep>>>,
     client: Option<(Arc<Client>, Option<Arc<ProxyDigest>>)>,
 }
 
@@ -117,6 +123,7 @@ impl<S: Wire> Io<S> {
             sent: 0,
             reset: AtomicBool::new(false),
             patience: None,
+            look: None,
             client: client.map(|client| {
                 let carried = client.carried();
                 (client, carried)
@@ -132,7 +139,7 @@ impl<S: Wire> Io<S> {
 
     /// Whether everything of the message that was watched has come, and nothing was wrong with it.
     pub fn is_between_messages(&self) -> bool {
-        self.watch.is_over()
+        self.watch.has_request()
     }
 
     /// What was wrong with what came, if something was.
@@ -164,7 +171,7 @@ impl<S: Wire> Io<S> {
         match self.reading.load(Ordering::Relaxed) {
             mode if mode == Reading::Nothing as u8 => true,
             mode if mode == Reading::Everything as u8 => false,
-            _ => self.watch.is_over(),
+            _ => self.watch.has_request(),
         }
     }
 
@@ -205,7 +212,21 @@ impl<S: Wire> Io<S> {
                 return Poll::Ready(Ok(()));
             }
         }
-        Poll::Pending
+        self.poll_closed(cx)
+    }
+
+    /// Ready when the peer has closed, without reading what it sent before: the kernel knows, but wakes nobody for it, so it
+    /// is asked now and then.
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let known = self.stream.tcp().and_then(|tcp| tcp.ready(Interest::READABLE).now_or_never());
+            if known.is_some_and(|known| known.is_ok_and(Ready::is_read_closed)) {
+                return Poll::Ready(Ok(()));
+            }
+            let look = self.look.get_or_insert_with(|| Box::pin(tokio::time::sleep(LOOK)));
+            ready!(look.as_mut().poll(cx));
+            self.look = None;
+        }
     }
 
     /// Reads once into the early bytes; false when the peer has closed.
@@ -219,7 +240,7 @@ impl<S: Wire> Io<S> {
 
     /// Whether everything we said went out and nothing came that nobody has read: fit for another request.
     pub fn is_clean(&self) -> bool {
-        !self.cut && !self.has_unsent() && self.early.is_empty()
+        !self.cut && !self.has_unsent() && self.early.is_empty() && self.watch.awaits_nothing()
     }
 
     fn has_unsent(&self) -> bool {

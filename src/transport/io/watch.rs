@@ -53,9 +53,18 @@ impl Watch {
         passed
     }
 
-    /// Whether all of what is expected came: what follows is for later.
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether the whole request came: what follows is for later.
+    pub(super) fn has_request(&self) -> bool {
         matches!(self, Watch::Request(body) if body.is_over())
+    }
+
+    /// Whether nothing of an answer is to come.
+    pub(super) fn awaits_nothing(&self) -> bool {
+        match self {
+            Watch::Off => true,
+            Watch::Answer(answer) => answer.is_over(),
+            Watch::Request(_) | Watch::Frames(_) | Watch::Faulty(_) => false,
+        }
     }
 
     /// Whether the peer sends too much for anybody to listen.
@@ -130,7 +139,7 @@ impl Conduct {
 
     /// Whether the library has told it so, of its own accord, since the last call.
     pub fn take_calmed(&self) -> bool {
-        self.calmed.swap(false, Ordering::Relaxed)
+        self.calmed.load(Ordering::Relaxed) && self.calmed.swap(false, Ordering::Relaxed)
     }
 
     /// How many streams, and connections, the library has refused since the last call.
