@@ -53,9 +53,11 @@ pub enum Listener {
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    /// Device and inode.
-    identity: Option<(u64, u64)>,
+    identity: Option<Identity>,
 }
+
+/// Device, inode, and the time of the last change: inodes are soon used again.
+type Identity = (u64, u64, i64, i64);
 
 impl SocketFile {
     fn new(path: &Path) -> SocketFile {
@@ -65,15 +67,17 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.identity.is_some() && self.identity == identity(&self.path) {
+        let ours = self.identity.is_some() && self.identity == identity(&self.path);
+        if ours && UnixStream::connect(&self.path).is_err() {
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
+fn identity(path: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
-    std::fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
+    let file = std::fs::symlink_metadata(path).ok()?;
+    Some((file.dev(), file.ino(), file.ctime(), file.ctime_nsec()))
 }
 
 /// Binds `count` sockets to `address`; port 0 takes one free port for all of them.
@@ -125,10 +129,9 @@ pub fn unix(path: &Path, mode: u32) -> io::Result<(Socket, SocketFile)> {
     // Nobody may connect before the mode is right, so it is set before the socket listens.
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    let file = SocketFile::new(path);
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     socket.set_nonblocking(true)?;
-    Ok((socket, file))
+    Ok((socket, SocketFile::new(path)))
 }
 
 /// The descriptor `number` that the process was started with, by a supervisor that listens for us.
@@ -247,7 +250,7 @@ mod tests {
 
         let (listeners, file) = bind(&address, 1).unwrap().open().unwrap();
         drop(listeners);
-        let successor = bind(&address, 1).unwrap();
+        let successor = bind(&address, 1).unwrap().open().unwrap();
         drop(file);
         assert!(path.exists(), "the file of a successor stays");
         drop(successor);
