@@ -44,8 +44,8 @@ pub async fn run(
     if session.req_header().version == Version::HTTP_10 && !head.headers.contains_key(CONTENT_LENGTH) {
         session.set_keepalive(None);
     }
-    if session.write_response_header(Box::new(head)).await.is_err() {
-        return Ok(Outcome::ClientLeftInAnswer);
+    if let Err(e) = session.write_response_header(Box::new(head)).await {
+        return Ok(client_error_in_answer(session, &e));
     }
     if upgraded {
         return Ok(tunnel::run(context, session, answer.server).await);
@@ -53,15 +53,15 @@ pub async fn run(
     let mut tail = Tail::new(session, &answer, stream);
     if let Some(first) = answer.first.take() {
         tail.remember(&first);
-        if session.write_response_body(first, false).await.is_err() {
-            return Ok(Outcome::ClientLeftInAnswer);
+        if let Err(e) = session.write_response_body(first, false).await {
+            return Ok(client_error_in_answer(session, &e));
         }
     }
     let outcome = pump(context, session, body, &mut answer, &mut tail).await;
     match outcome {
         Outcome::Completed => {
-            if session.finish_body().await.is_err() {
-                return Ok(Outcome::ClientLeftInAnswer);
+            if let Err(e) = session.finish_body().await {
+                return Ok(client_error_in_answer(session, &e));
             }
             keep(context, answer).await;
             context.leave_server();

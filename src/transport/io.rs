@@ -58,6 +58,16 @@ pub enum Side {
 pub trait Wire: AsyncRead + AsyncWrite + Unpin {
     /// The socket at the bottom, if there is one.
     fn tcp(&self) -> Option<&TcpStream>;
+
+    /// Whether the kernel knows that the peer has closed, however much of what it sent before is unread.
+    fn peer_has_closed(&self) -> bool {
+        self.tcp().is_some_and(|tcp| is_read_closed(tcp.ready(Interest::READABLE)))
+    }
+}
+
+/// What a socket's `ready` says of its peer now.
+pub fn is_read_closed(ready: impl Future<Output = io::Result<Ready>>) -> bool {
+    ready.now_or_never().is_some_and(|ready| ready.is_ok_and(Ready::is_read_closed))
 }
 
 impl Wire for TcpStream {
@@ -219,8 +229,7 @@ impl<S: Wire> Io<S> {
     /// is asked now and then.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let known = self.stream.tcp().and_then(|tcp| tcp.ready(Interest::READABLE).now_or_never());
-            if known.is_some_and(|known| known.is_ok_and(Ready::is_read_closed)) {
+            if self.stream.peer_has_closed() {
                 return Poll::Ready(Ok(()));
             }
             let look = self.look.get_or_insert_with(|| Box::pin(tokio::time::sleep(LOOK)));

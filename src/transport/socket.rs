@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::transport::io::Wire;
+use crate::transport::io::{Wire, is_read_closed};
 
 /// Where a connection comes from when nobody can tell: a Unix socket has no addresses.
 pub const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -76,6 +76,13 @@ impl Wire for Socket {
         match &self.stream {
             Stream::Tcp(tcp) => Some(tcp),
             Stream::Unix(_) => None,
+        }
+    }
+
+    fn peer_has_closed(&self) -> bool {
+        match &self.stream {
+            Stream::Tcp(tcp) => tcp.peer_has_closed(),
+            Stream::Unix(unix) => is_read_closed(unix.ready(Interest::READABLE)),
         }
     }
 }

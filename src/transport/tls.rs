@@ -17,6 +17,10 @@ impl Wire for server::TlsStream<Socket> {
     fn tcp(&self) -> Option<&TcpStream> {
         self.get_ref().0.tcp()
     }
+
+    fn peer_has_closed(&self) -> bool {
+        self.get_ref().0.peer_has_closed()
+    }
 }
 
 impl Wire for client::TlsStream<TcpStream> {
