@@ -37,6 +37,7 @@ mod queue;
 mod redirect;
 mod regressions;
 mod regressions_answers;
+mod regressions_edge;
 mod regressions_stop;
 mod reload;
 mod reload_servers;
