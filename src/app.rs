@@ -1,6 +1,7 @@
 //! Builds everything, in order, and stops it, in order. Nothing is started before everything that can fail has been
 //! tried: sockets are bound, certificates loaded, the log opened.
 
+mod descriptors;
 mod listeners;
 mod reload;
 mod workers;
@@ -53,6 +54,9 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let orders = Orders::new()?;
     let state = Arc::new(State::new(Clock::real()));
+    let affordable = descriptors::affordable_connections();
+    state.affordable_connections.store(affordable, Ordering::Relaxed);
+    descriptors::warn_if_short(checked.global.max_connections, affordable);
     let snapshot = compile(checked, &state)?;
     let threads = match checked.global.threads {
         Threads::Auto => std::thread::available_parallelism().map_or(1, usize::from),

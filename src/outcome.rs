@@ -56,6 +56,8 @@ pub enum Outcome {
     BodyTooLargeInAnswer,
     /// The client was silent in the middle of its request.
     RequestTimeout,
+    /// The client left in the middle of the head of its request.
+    RequestCut,
     /// The client left, or broke its request, before it was answered.
     ClientLeft,
     /// The client left while it was being answered.
@@ -105,7 +107,8 @@ impl Outcome {
         let error = |status, code, kind, message| Some(ClientError { status, code, kind, message });
         match self {
             Outcome::Completed | Outcome::Tunnelled | Outcome::Returned(_) | Outcome::Redirected(_) => None,
-            Outcome::ClientLeft
+            Outcome::RequestCut
+            | Outcome::ClientLeft
             | Outcome::ClientLeftInAnswer
             | Outcome::ClientSilentInAnswer
             | Outcome::TunnelSilent => None,
@@ -195,6 +198,7 @@ impl Outcome {
             Outcome::Limited(_) | Outcome::BodyTooLarge => "PR--",
             Outcome::BodyTooLargeInAnswer => "PD--",
             Outcome::RequestTimeout => "cR--",
+            Outcome::RequestCut => "CR--",
             Outcome::ClientLeft => "CH--",
             Outcome::ClientLeftInAnswer => "CD--",
             Outcome::ClientSilentInAnswer => "cD--",
@@ -251,6 +255,7 @@ impl Outcome {
             | Outcome::BodyTooLargeInAnswer
             | Outcome::BadBodyInAnswer { .. }
             | Outcome::RequestTimeout
+            | Outcome::RequestCut
             | Outcome::ClientLeft => true,
             Outcome::Completed
             | Outcome::Tunnelled

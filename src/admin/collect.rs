@@ -65,7 +65,7 @@ impl View {
             started_at: self.state.started.as_secs(),
             uptime_seconds: self.uptime().as_secs(),
             connections: self.state.connections.open(),
-            max_connections: snapshot.max_connections,
+            max_connections: self.state.max_connections(snapshot.max_connections),
             log_lines_dropped: (self.log_dropped)(),
         }
     }

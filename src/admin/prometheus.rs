@@ -300,7 +300,8 @@ const NODE: &[Metric] = &[
         |source, family| family.sample(&[], source.view.state.connections.open() as u64),
     ),
     gauge("tidegate_process_connections_max", "global.max_connections.", |source, family| {
-        family.sample(&[], source.snapshot.max_connections as u64);
+        let most = source.view.state.max_connections(source.snapshot.max_connections);
+        family.sample(&[], most as u64);
     }),
     gauge(
         "tidegate_body_memory_bytes",

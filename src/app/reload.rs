@@ -4,11 +4,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use log::{error, info, warn};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
+use crate::app::descriptors;
 use crate::config;
 use crate::config::checked::{AccessLogTarget, Admin, BindAddress, Checked, Threads};
 use crate::proxy::Shared;
@@ -126,6 +128,8 @@ async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared, probes: &Probe
     if !waiting.is_empty() {
         warn!("reload: a restart is needed for what has changed in {}", waiting.join(", "));
     }
+    let affordable = shared.state.affordable_connections.load(Ordering::Relaxed);
+    descriptors::warn_if_short(snapshot.max_connections, affordable);
     let snapshot = Arc::new(snapshot);
     resolve::first(&snapshot).await;
     probe::first_round_of_new(&before, &snapshot, &shared.state).await;

@@ -125,7 +125,7 @@ fn admission(worker: &Worker, bind: usize) -> Admission {
     let bind = &snapshot.binds[bind];
     let frontend = &snapshot.frontends[bind.frontend];
     Admission {
-        process: snapshot.max_connections,
+        process: worker.shared.state.max_connections(snapshot.max_connections),
         frontend: frontend.max_connections,
         gate: frontend.gate.clone(),
         stats: frontend.stats.clone(),

@@ -355,7 +355,7 @@ impl<'a> Value<'a> {
             let message = format!("`{}` must be an IP address and a port, not `{}`", self.name, self.shown());
             let hint = match text.strip_prefix('*').unwrap_or(&text).strip_prefix(':') {
                 Some(port) if port.parse::<u16>().is_ok() => {
-                    format!("`0.0.0.0:{port}` is every IPv4 address, `\"[::]:{port}\"` every address")
+                    format!("`0.0.0.0:{port}` is every IPv4 address, `\"[::]:{port}\"` every IPv6 one")
                 }
                 _ => "like `127.0.0.1:8080`, `0.0.0.0:8080` or `\"[::]:8080\"`".to_owned(),
             };

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use log::debug;
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
@@ -16,13 +15,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::acl::IpSet;
 use crate::base::clock::{self, Clock};
 use crate::listen::head::{self, Head};
-use crate::listen::proxy_header;
+use crate::listen::proxy_header::{self, NoHeader};
 use crate::stick::Tracked;
 use crate::transport::client::Client;
 use crate::transport::io::{Flush, Io, Side, Watch, Wire};
 use crate::transport::socket::{Socket, forget_when_closed};
 use crate::transport::tls;
-use crate::wire::{HeadFault, HeadLimits, RequestBody};
+use crate::wire::{HeadFault, HeadLimits, RequestBody, proxy_protocol};
 
 /// How long a connection that is already accepted may still begin its first request once a stop was ordered.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
@@ -62,11 +61,14 @@ pub trait Door: Send + Sync {
     /// Counts what was refused for `reason`, a label of `tidegate_denied_total`.
     fn count(&self, reason: &'static str);
 
-    /// Counts a connection that was closed for `reason` before anything was asked on it.
-    fn turn_away(&self, reason: &'static str);
+    /// Counts and logs a connection that was closed for `reason` before anything was asked on it; `why`, in words.
+    fn turn_away(&self, peer: SocketAddr, reason: &'static str, why: &str);
 
-    /// Counts a TLS handshake that failed or took too long.
-    fn handshake_failed(&self);
+    /// Counts and logs a connection that is ended for `reason`, whatever was asked on it.
+    fn ended(&self, peer: SocketAddr, reason: &'static str);
+
+    /// Counts and logs a TLS handshake that failed or took too long.
+    fn handshake_failed(&self, peer: SocketAddr, why: &str);
 }
 
 /// What a connection needs to know, as of when it was accepted.
@@ -103,9 +105,10 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
         };
         let accepted =
             match pingora_timeout::timeout(settings.request_head, tls::accept(config, socket)).await {
-                Ok(Ok(accepted)) => accepted,
-                Ok(Err(e)) => return self.no_handshake(peer, &e.to_string()),
-                Err(_) => return self.no_handshake(peer, "it took too long"),
+                Ok(Ok(Some(accepted))) => accepted,
+                Ok(Ok(None)) => return,
+                Ok(Err(e)) => return self.door.handshake_failed(peer, &e.to_string()),
+                Err(_) => return self.door.handshake_failed(peer, "it took too long"),
             };
         let client = Client::new(peer, local, Some(accepted.tls), tracked);
         let flush = if accepted.http2 { Flush::AtOnce } else { Flush::BeforeRead };
@@ -130,17 +133,13 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
         }
         let why = match pingora_timeout::timeout(settings.request_head, proxy_header::read(socket)).await {
             Ok(Ok(told)) => return Some(told.unwrap_or(own)),
+            // Whoever only looks whether somebody listens is nobody's concern.
+            Ok(Err(NoHeader::Silent)) => return None,
             Ok(Err(e)) => e.to_string(),
             Err(_) => "it did not come in time".to_owned(),
         };
-        debug!("no PROXY header from {peer}: {why}");
-        self.door.turn_away("bad_proxy_header");
+        self.door.turn_away(peer, "bad_proxy_header", &why);
         None
-    }
-
-    fn no_handshake(&self, peer: SocketAddr, why: &str) {
-        debug!("TLS handshake with {peer} failed: {why}");
-        self.door.handshake_failed();
     }
 
     async fn http1<S>(&self, mut io: Box<Io<S>>, client: &Arc<Client>, settings: &Settings)
@@ -168,6 +167,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
                     continue;
                 }
                 Head::Idle => return,
+                Head::Fault(_, head) if proxy_protocol::looks_like(&head) => {
+                    (Refusal::Malformed(HeadFault::UnexpectedProxyHeader), head)
+                }
                 Head::Fault(fault, head) => (Refusal::Malformed(fault), head),
                 Head::TooSlow(head) => (Refusal::TooSlow, head),
                 Head::Cut(head) => (Refusal::Cut, head),

@@ -60,15 +60,26 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
     fn note(&self, conduct: &Conduct, client: &Client) {
         let (streams, connections) = conduct.take_refused();
         (0..streams).for_each(|_| self.blame(client, "h2_stream_error"));
-        (0..connections).for_each(|_| self.blame(client, "h2_connection_error"));
+        (0..connections).for_each(|_| self.end(client, "h2_connection_error"));
         if conduct.take_calmed() {
-            self.blame(client, "h2_other_flood");
+            self.end(client, "h2_other_flood");
         }
     }
 
-    /// Counts it, in the entries that the connection tracks as well.
+    /// The connection is ended for what its client did: it has its line in the log.
+    fn end(&self, client: &Client, reason: &'static str) {
+        self.door.ended(client.peer, reason);
+        self.count_error(client);
+    }
+
+    /// Counts what the client did wrong on one stream.
     fn blame(&self, client: &Client, reason: &'static str) {
         self.door.count(reason);
+        self.count_error(client);
+    }
+
+    /// In the entries that the connection tracks.
+    fn count_error(&self, client: &Client) {
         let now = self.clock.now();
         client.tracked.iter().for_each(|tracked| tracked.error(now));
     }
@@ -111,7 +122,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
                     malformed += 1;
                     self.service.door.refuse(Refusal::Http2, self.client, Duration::ZERO, b"");
                     if malformed >= MALFORMED {
-                        self.service.blame(self.client, "h2_malformed_flood");
+                        self.service.end(self.client, "h2_malformed_flood");
                         return self.calm(connection).await;
                     }
                 }
@@ -120,7 +131,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
                     return debug!("HTTP/2 connection of {} failed: {e}", self.client.peer);
                 }
                 Event::Flood(kind) => {
-                    self.service.blame(self.client, kind.reason());
+                    self.service.end(self.client, kind.reason());
                     return self.calm(connection).await;
                 }
                 Event::Forgotten => return pingora_timeout::sleep(LAST_ACKNOWLEDGEMENTS).await,

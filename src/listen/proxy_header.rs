@@ -15,6 +15,8 @@ pub enum NoHeader {
     Fault(#[from] ProxyFault),
     #[error("the connection ended before its PROXY header did")]
     Cut,
+    #[error("the connection ended without a byte")]
+    Silent,
 }
 
 /// The client and the address that it meant to reach; `None` where the header says that the connection speaks for
@@ -32,6 +34,7 @@ pub async fn read(socket: &mut Socket) -> Result<Option<(SocketAddr, SocketAddr)
         }
         match socket.read_buf(&mut bytes).await {
             Ok(n) if n > 0 => {}
+            _ if bytes.is_empty() => return Err(NoHeader::Silent),
             _ => return Err(NoHeader::Cut),
         }
     }

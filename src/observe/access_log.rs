@@ -64,6 +64,10 @@ pub struct Record<'a> {
     pub plan: Option<&'a str>,
     /// `error.code` of an answer that tidegate made.
     pub error_code: Option<&'a str>,
+    /// What exactly was wrong, or which limit it was: a label of `tidegate_denied_total`, or what was wrong with an answer.
+    pub reason: Option<&'a str>,
+    /// In words, where there is no request that could tell.
+    pub detail: Option<&'a str>,
     /// The answer was an event stream.
     pub stream: bool,
     pub in_flight: InFlight,
@@ -116,6 +120,8 @@ impl Record<'_> {
         line.text("client_name", self.client_name);
         line.text("plan", self.plan);
         line.text("error_code", self.error_code);
+        line.text("reason", self.reason);
+        line.text("detail", self.detail);
         line.flag("stream", self.stream);
         line.number("connections", Some(self.in_flight.process));
         line.number("frontend_connections", Some(self.in_flight.frontend));

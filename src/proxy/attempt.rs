@@ -192,14 +192,16 @@ async fn send(
                 context.times.server_first_byte = sending.done_at.map(|at: Instant| at.elapsed());
                 let Sending { to: mut server, stopped, .. } = sending;
                 let Ok(first) = beginning(&mut server) else {
+                    context.answer_fault = stream::fault(server.stream());
                     return Ok(Attempt::Failed(Failure::Broken));
                 };
                 let answer = Answer { server, pool, first, sent: client_done, stopped };
                 return Ok(Attempt::Answered(Box::new(answer)));
             }
             Event::Head(Err(e)) => {
+                context.answer_fault = stream::fault(sending.to.stream());
                 return Ok(Attempt::Failed(match e.etype() {
-                    _ if stream::fault(sending.to.stream()).is_some() => Failure::Broken,
+                    _ if context.answer_fault.is_some() => Failure::Broken,
                     ErrorType::InvalidHTTPHeader => Failure::Broken,
                     _ => Failure::Empty,
                 }));

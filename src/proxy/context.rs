@@ -52,6 +52,8 @@ pub struct Context {
     pub streamed: bool,
     /// The client did not take the whole of an answer that we made.
     pub undelivered: bool,
+    /// What was wrong with a server's answer, the last that was.
+    pub answer_fault: Option<&'static str>,
     /// Answered by the monitor URI: not counted, not logged.
     pub monitor: bool,
     /// Counts it among the frontend's requests in progress.

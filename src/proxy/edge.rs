@@ -85,6 +85,12 @@ impl ProxyHttp for Edge {
 }
 
 impl Edge {
+    fn log_connection(&self, peer: SocketAddr, reason: &'static str, why: &str) {
+        let snapshot = self.worker.snapshot();
+        let frontend = &snapshot.frontends[snapshot.binds[self.bind].frontend];
+        finish::log_connection(&self.worker, frontend, peer, reason, why);
+    }
+
     fn stats(&self, count: impl FnOnce(&FrontendStats)) {
         let snapshot = self.worker.snapshot();
         count(&snapshot.frontends[snapshot.binds[self.bind].frontend].stats);
@@ -118,6 +124,7 @@ impl Edge {
             status: None,
             streamed: false,
             undelivered: false,
+            answer_fault: None,
             monitor: false,
             _session: session,
             backend_session: None,
@@ -156,7 +163,8 @@ fn nobody() -> Arc<Client> {
 /// Whether the client has a whole message, so that the connection may go on.
 fn ends_clean(outcome: Outcome) -> bool {
     match outcome {
-        Outcome::ClientLeft
+        Outcome::RequestCut
+        | Outcome::ClientLeft
         | Outcome::ClientLeftInAnswer
         | Outcome::ClientSilentInAnswer
         | Outcome::BadBodyInAnswer { .. }
@@ -201,7 +209,7 @@ impl Door for Edge {
             }
             Refusal::Http2 => Outcome::BadRequest { status: 400, reason: "h2_malformed" },
             Refusal::TooSlow => Outcome::RequestTimeout,
-            Refusal::Cut => Outcome::ClientLeft,
+            Refusal::Cut => Outcome::RequestCut,
         };
         finish::refused(self.begin(client.clone(), RequestId::new()), head, outcome, took)
     }
@@ -210,14 +218,21 @@ impl Door for Edge {
         self.stats(|stats| stats.denied.count(reason));
     }
 
-    fn turn_away(&self, reason: &'static str) {
+    fn turn_away(&self, peer: SocketAddr, reason: &'static str, why: &str) {
         self.stats(|stats| {
             stats.denied.count(reason);
             stats.refused_connections.one();
         });
+        self.log_connection(peer, reason, why);
     }
 
-    fn handshake_failed(&self) {
+    fn ended(&self, peer: SocketAddr, reason: &'static str) {
+        self.count(reason);
+        self.log_connection(peer, reason, "");
+    }
+
+    fn handshake_failed(&self, peer: SocketAddr, why: &str) {
         self.stats(|stats| stats.tls_failures.one());
+        self.log_connection(peer, "tls_handshake", why);
     }
 }

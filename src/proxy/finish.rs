@@ -1,6 +1,7 @@
 //! The end of a request: counted, logged, and what it held given back.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
@@ -8,13 +9,17 @@ use http::{HeaderMap, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 
+use crate::base::clock;
 use crate::config::checked::AccessLogFormat;
+use crate::log_writer::LogWriter;
 use crate::observe::access_log::{InFlight, Record};
 use crate::observe::stats::Traffic;
 use crate::outcome::{ClientError, Outcome};
 use crate::proxy::context::Context;
 use crate::proxy::facts::authority;
+use crate::proxy::worker::Worker;
 use crate::proxy::{answered, reply};
+use crate::runtime::snapshot::Frontend;
 use crate::transport::socket::NOWHERE;
 
 /// Counts and logs a request that had a head.
@@ -168,6 +173,7 @@ fn count(context: &Context, end: &End) {
         | Outcome::BodyTooLarge
         | Outcome::BadBodyInAnswer { .. }
         | Outcome::RequestTimeout
+        | Outcome::RequestCut
         | Outcome::ClientLeft => {
             stats.bad_requests.one();
         }
@@ -177,7 +183,9 @@ fn count(context: &Context, end: &End) {
     if let Some(time) = context.times.first_byte {
         stats.first_byte.observe(time);
     }
-    let cells = match (context.backend.filter(|_| context.backend_session.is_some()), context.server) {
+    // A refusal of our own is no answer of the server that would have been asked.
+    let asked = context.server.filter(|_| outcome != Outcome::OutOfMemory);
+    let cells = match (context.backend.filter(|_| context.backend_session.is_some()), asked) {
         (Some(backend), Some(server)) => {
             frontend.answers.get(backend).and_then(|servers| servers.get(server))
         }
@@ -203,7 +211,7 @@ fn count(context: &Context, end: &End) {
 fn traffic(to: &Traffic, context: &Context, end: &End) {
     to.bytes_in.add(end.sizes.bytes_in);
     to.bytes_out.add(end.sizes.bytes_out);
-    if let Some(status) = end.status {
+    if let Some(status) = end.status.filter(|_| end.outcome != Outcome::OutOfMemory) {
         to.answers.count(status);
     }
     match end.outcome {
@@ -245,6 +253,7 @@ fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
     let backend = context.backend().filter(|_| context.backend_session.is_some());
     let server = context.server();
     let record = Record {
+        detail: None,
         at: times.unix,
         request_id: Some(context.id.as_str()),
         client: Some(context.client.peer).filter(|peer| *peer != NOWHERE),
@@ -271,6 +280,7 @@ fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
         client_name: client.map(|client| &*client.name),
         plan: plan.map(|plan| &*plan.name),
         error_code: end.outcome.error().map(|error| error.code),
+        reason: end.outcome.denied_reason().or(context.answer_fault),
         stream: context.streamed,
         in_flight: InFlight {
             process: state.connections.open() as u64,
@@ -280,6 +290,36 @@ fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
             queue: backend.map(|backend| backend.pool.queue().len() as u64),
         },
     };
+    write(&record, writer, format);
+}
+
+/// A connection that was ended before, or instead of, a request has its line too: who it was, and what was wrong.
+pub fn log_connection(
+    worker: &Worker,
+    frontend: &Frontend,
+    peer: SocketAddr,
+    reason: &'static str,
+    detail: &str,
+) {
+    let (Some(writer), Some(format)) = (&worker.shared.log, worker.snapshot().access_log) else { return };
+    let record = Record {
+        at: clock::unix_time(),
+        client: Some(peer).filter(|peer| *peer != NOWHERE),
+        frontend: &frontend.name,
+        termination: "PR--",
+        reason: Some(reason),
+        detail: Some(detail).filter(|detail| !detail.is_empty()),
+        in_flight: InFlight {
+            process: worker.shared.state.connections.open() as u64,
+            frontend: frontend.stats.connections.current(),
+            ..InFlight::default()
+        },
+        ..Record::default()
+    };
+    write(&record, writer, format);
+}
+
+fn write(record: &Record<'_>, writer: &LogWriter, format: AccessLogFormat) {
     LINE.with_borrow_mut(|line| {
         line.clear();
         match format {

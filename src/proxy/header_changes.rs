@@ -86,7 +86,7 @@ impl HeaderFacts for Live<'_> {
             Fetch::TlsVersion => tls().map(|tls| Fetched::from(tls.version)),
             Fetch::TlsCipher => tls().map(|tls| Fetched::from(tls.cipher)),
             Fetch::Host => Some(Fetched::from(self.host())),
-            Fetch::Path => Some(Fetched::from(self.head().uri.path())),
+            Fetch::Path => Some(Fetched::from(self.normalised_path())),
             Fetch::Method => Some(Fetched::from(self.method())),
             Fetch::ApiKey => self.client().map(Fetched::from),
             Fetch::Plan => self.plan().map(Fetched::from),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use serde_json::json;
@@ -172,7 +172,12 @@ async fn send(
     mut head: ResponseHeader,
     body: Bytes,
 ) -> pingora::Result<()> {
-    head.insert_header(CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+    if head.status == StatusCode::NO_CONTENT {
+        // RFC 9110 8.6: it has no length, and so no type either.
+        head.remove_header(&CONTENT_TYPE);
+    } else {
+        head.insert_header(CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+    }
     own_fields(context, session.req_header(), &mut head)?;
     context.status = Some(head.status.as_u16());
     announce_stop(context, session);

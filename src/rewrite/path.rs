@@ -17,23 +17,22 @@ pub fn normalised(path: &str) -> Cow<'_, str> {
     if is_normal(path) { Cow::Borrowed(path) } else { Cow::Owned(resolve(&decode_unreserved(path), true)) }
 }
 
-/// The target towards a server whose URL has a base path: it replaces the leading `/v1` segment of the client's path.
-/// No base path, or one of `/`, changes nothing, and neither does a path that is not under `/v1` (`/v1beta` is not).
-/// The rest goes out as it came, but for dot segments: they are resolved first, or they would climb out of the base.
+/// The target towards a server. Where its URL has a base path, that replaces the leading `/v1` segment of the client's path.
+/// No base path, or one of `/`, replaces nothing, and neither is a path replaced that is not under `/v1` (`/v1beta` is not).
+/// The rest goes out as it came, but for dot segments: they are resolved first, or they would climb out of the base, and
+/// past the conditions, which see the path without them.
 pub fn target<'a>(base_path: Option<&str>, path_and_query: &'a str) -> Cow<'a, str> {
     let base = base_path.unwrap_or_default().trim_end_matches('/');
-    if base.is_empty() {
-        return Cow::Borrowed(path_and_query);
-    }
     let end = path_and_query.find('?').unwrap_or(path_and_query.len());
     let (path, query) = path_and_query.split_at(end);
     if has_dot_segment(path) {
         let resolved = resolve(&decode_unreserved(path), false);
-        let rebased = under_v1(&resolved).map(|rest| join(base, rest, query));
+        let under = under_v1(&resolved).filter(|_| !base.is_empty());
+        let rebased = under.map(|rest| join(base, rest, query));
         return Cow::Owned(rebased.unwrap_or_else(|| resolved + query));
     }
     match under_v1(path) {
-        Some(rest) if base != "/v1" => Cow::Owned(join(base, rest, query)),
+        Some(rest) if !base.is_empty() && base != "/v1" => Cow::Owned(join(base, rest, query)),
         _ => Cow::Borrowed(path_and_query),
     }
 }
@@ -206,7 +205,8 @@ mod tests {
     #[test]
     fn without_a_base_path_nothing_changes() {
         for base in [None, Some(""), Some("/"), Some("//")] {
-            assert!(matches!(target(base, "/v1/../x"), Cow::Borrowed("/v1/../x")), "{base:?}");
+            assert!(matches!(target(base, "/v1//x"), Cow::Borrowed("/v1//x")), "{base:?}");
+            assert_eq!(target(base, "/internal/%2e%2e/v1/x?a=/../b"), "/v1/x?a=/../b", "{base:?}");
         }
         assert!(matches!(target(Some("/v1"), "/v1/chat?a"), Cow::Borrowed("/v1/chat?a")));
         assert!(matches!(target(Some("/v1/"), "/v1/chat"), Cow::Borrowed("/v1/chat")));

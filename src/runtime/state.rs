@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -33,6 +33,8 @@ pub struct State {
     pub ready: AtomicBool,
     /// A stop was ordered: answers say `connection: close`.
     pub stopping: AtomicBool,
+    /// Client connections that the limit of file descriptors leaves room for.
+    pub affordable_connections: AtomicUsize,
     /// Open client connections of the process.
     pub connections: Arc<Gate>,
     /// What request bodies hold.
@@ -81,6 +83,7 @@ impl State {
             limits: PlanLimits::default(),
             ready: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            affordable_connections: AtomicUsize::new(usize::MAX),
             connections: Arc::default(),
             body_memory: Memory::default(),
             gates: Named::default(),
@@ -121,6 +124,11 @@ impl State {
     /// Open client connections of a frontend.
     pub fn gate(&self, frontend: &str) -> Arc<Gate> {
         self.gates.get_or(frontend.to_owned(), Gate::default)
+    }
+
+    /// Client connections that may be open, all frontends together: what the file says, as far as it can be had.
+    pub fn max_connections(&self, configured: usize) -> usize {
+        configured.min(self.affordable_connections.load(Ordering::Relaxed))
     }
 
     /// Requests in progress, all frontends together.

@@ -21,6 +21,8 @@ pub const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED
 pub struct Socket {
     stream: Stream,
     early: Bytes,
+    /// The client has sent something.
+    spoken: bool,
 }
 
 #[derive(Debug)]
@@ -33,13 +35,13 @@ impl From<TcpStream> for Socket {
     fn from(tcp: TcpStream) -> Socket {
         // Small answers are written whole; waiting for more would only delay them.
         let _ = tcp.set_nodelay(true);
-        Socket { stream: Stream::Tcp(tcp), early: Bytes::new() }
+        Socket { stream: Stream::Tcp(tcp), early: Bytes::new(), spoken: false }
     }
 }
 
 impl From<UnixStream> for Socket {
     fn from(unix: UnixStream) -> Socket {
-        Socket { stream: Stream::Unix(unix), early: Bytes::new() }
+        Socket { stream: Stream::Unix(unix), early: Bytes::new(), spoken: false }
     }
 }
 
@@ -54,6 +56,11 @@ impl Socket {
 
     pub fn is_unix(&self) -> bool {
         matches!(self.stream, Stream::Unix(_))
+    }
+
+    /// Whether the client has sent anything.
+    pub fn has_spoken(&self) -> bool {
+        self.spoken
     }
 
     /// Gives bytes back that were read too far.
@@ -117,10 +124,13 @@ impl AsyncRead for Socket {
             buffer.put_slice(&self.early.split_to(n));
             return Poll::Ready(Ok(()));
         }
-        match &mut self.stream {
+        let before = buffer.filled().len();
+        let read = match &mut self.stream {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             Stream::Unix(unix) => Pin::new(unix).poll_read(cx, buffer),
-        }
+        };
+        self.spoken |= buffer.filled().len() > before;
+        read
     }
 }
 

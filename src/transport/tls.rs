@@ -39,12 +39,16 @@ pub struct Accepted {
     pub tls: Tls,
 }
 
-/// Completes the handshake of a client. The caller bounds its time.
+/// Completes the handshake of a client. The caller bounds its time. `None`: the client left without a word.
 ///
 /// # Errors
 /// Whatever the handshake fails with; rustls has sent its alert by then.
-pub async fn accept(config: Arc<ServerConfig>, socket: Socket) -> io::Result<Accepted> {
-    let stream = TlsAcceptor::from(config).accept(socket).await?;
+pub async fn accept(config: Arc<ServerConfig>, socket: Socket) -> io::Result<Option<Accepted>> {
+    let stream = match TlsAcceptor::from(config).accept(socket).into_fallible().await {
+        Ok(stream) => stream,
+        Err((_, socket)) if !socket.has_spoken() => return Ok(None),
+        Err((e, _)) => return Err(e),
+    };
     let connection = stream.get_ref().1;
     let version = match connection.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
@@ -54,7 +58,7 @@ pub async fn accept(config: Arc<ServerConfig>, socket: Socket) -> io::Result<Acc
     let subject = connection.peer_certificates().and_then(|chain| subject::of(chain.first()?));
     let tls = Tls { version, cipher: cipher.unwrap_or(""), subject };
     let http2 = connection.alpn_protocol() == Some(b"h2");
-    Ok(Accepted { stream, http2, tls })
+    Ok(Some(Accepted { stream, http2, tls }))
 }
 
 /// The name in IANA's registry; rustls has its own for those of TLS 1.3.

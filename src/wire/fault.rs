@@ -8,6 +8,8 @@ use thiserror::Error;
 pub enum HeadFault {
     #[error("the bytes on this connection are not HTTP (TLS on a plain port?)")]
     NotHttp,
+    #[error("the connection begins with a PROXY header, and its sender is not in `accept_proxy`")]
+    UnexpectedProxyHeader,
     #[error("too many empty lines before the request line")]
     EmptyLines,
     #[error("the head is incomplete or followed by other bytes")]
@@ -101,6 +103,7 @@ impl HeadFault {
     pub fn reason(self) -> &'static str {
         match self {
             HeadFault::NotHttp => "not_http",
+            HeadFault::UnexpectedProxyHeader => "unexpected_proxy_header",
             HeadFault::EmptyLines => "empty_lines",
             HeadFault::Incomplete => "incomplete",
             HeadFault::BareLf => "bare_lf",

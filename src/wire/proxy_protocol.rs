@@ -59,6 +59,11 @@ impl ProxyFault {
     }
 }
 
+/// Whether the bytes begin as a header does, of either version, whatever comes then.
+pub fn looks_like(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PROXY ") || bytes.starts_with(version2::SIGNATURE)
+}
+
 /// Looks for a header at the start of the connection's bytes, all of which are given again each time. `None`: read on.
 /// Nothing behind the header is looked at.
 ///

@@ -27,7 +27,7 @@ pub fn text(view: &View) -> String {
     if let Some(files) = most_files() {
         say("Ulimit-n", &files);
     }
-    say("Maxconn", &snapshot.max_connections);
+    say("Maxconn", &view.state.max_connections(snapshot.max_connections));
     say("Hard_maxconn", &snapshot.max_connections);
     say("CurrConns", &view.state.connections.open());
     say("CumConns", &sum(&|frontend| frontend.stats.connections.total()));

@@ -12,6 +12,8 @@ fn record() -> Record<'static> {
         request_id: Some("req-1"),
         client: Some(SocketAddr::from((Ipv4Addr::new(192, 0, 2, 7), 52_011))),
         src: None,
+        reason: None,
+        detail: None,
         frontend: "https",
         tls: Some("TLSv1.3"),
         backend: Some("ai"),
