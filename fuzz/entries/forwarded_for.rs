@@ -48,7 +48,7 @@ fn is_vouched_for(lines: &[HeaderValue], peer: IpAddr, trusted: &dyn Fn(IpAddr) 
     assert_eq!(found, expected.unwrap_or_else(last), "{joined}");
 }
 
-/// An address, perhaps with a port.
+/// An address, perhaps with a port; only IPv6 stands in brackets.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim_matches([' ', '\t']);
     if text.len() > 64 {
@@ -58,7 +58,7 @@ fn address(text: &str) -> Option<IpAddr> {
         .parse::<IpAddr>()
         .ok()
         .or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))
-        .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok());
+        .or_else(|| Some(IpAddr::V6(text.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?)));
     parsed.map(|address| address.to_canonical())
 }
 
