@@ -59,22 +59,16 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
     /// Counts what the library has refused: it tells nobody else.
     fn note(&self, conduct: &Conduct, client: &Client) {
         let (streams, connections) = conduct.take_refused();
-        (0..streams).for_each(|_| self.blame(client, "h2_stream_error"));
+        (0..streams).for_each(|_| self.end(client, "h2_stream_error"));
         (0..connections).for_each(|_| self.end(client, "h2_connection_error"));
         if conduct.take_calmed() {
             self.end(client, "h2_other_flood");
         }
     }
 
-    /// The connection is ended for what its client did: it has its line in the log.
+    /// A stream or the connection is ended for what its client did: it has its line in the log.
     fn end(&self, client: &Client, reason: &'static str) {
         self.door.ended(client.peer, reason);
-        self.count_error(client);
-    }
-
-    /// Counts what the client did wrong on one stream.
-    fn blame(&self, client: &Client, reason: &'static str) {
-        self.door.count(reason);
         self.count_error(client);
     }
 

@@ -151,7 +151,7 @@ async fn send(
             None => left,
         };
         if left.is_zero() {
-            return Ok(Attempt::Over(Outcome::TotalTimeout));
+            return Ok(Attempt::Over(too_long(body.is_done(session))));
         }
         let client_done = body.is_done(session);
         let client = client_event(session, client_done, sending.stopped, context.frontend().client);
@@ -170,7 +170,9 @@ async fn send(
             Event::Head(Ok(_)) => {
                 let Some(head) = sending.to.resp_header() else { continue };
                 match head.status {
-                    StatusCode::SWITCHING_PROTOCOLS if !sending.to.was_upgraded() => {
+                    StatusCode::SWITCHING_PROTOCOLS
+                        if !sending.to.was_upgraded() || !upstream_request::is_websocket(&head.headers) =>
+                    {
                         return Ok(Attempt::Failed(Failure::Broken));
                     }
                     StatusCode::SWITCHING_PROTOCOLS => {}
@@ -224,11 +226,16 @@ async fn send(
             }
             Event::Client(Err(e)) => return Ok(Attempt::Over(client_error(session, &e, client_done))),
             Event::Late if context.time_left().is_zero() => {
-                return Ok(Attempt::Over(Outcome::TotalTimeout));
+                return Ok(Attempt::Over(too_long(client_done)));
             }
             Event::Late => return Ok(Attempt::Failed(Failure::FirstByte)),
         }
     }
+}
+
+/// `timeouts.total` ran out: for a client whose request has not come by then it is its own fault.
+fn too_long(client_done: bool) -> Outcome {
+    if client_done { Outcome::TotalTimeout } else { Outcome::RequestTimeout }
 }
 
 /// What of a chunked body is here already: nonsense is told from an answer while another server can still be asked.

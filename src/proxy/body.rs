@@ -186,6 +186,11 @@ pub fn client_error_in_answer(session: &ServerSession, error: &pingora::Error) -
     }
 }
 
+fn is_librarys(error: &pingora::Error) -> bool {
+    let cause = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| cause.is_library() || (cause.is_reset() && !cause.is_remote()))
+}
+
 /// What an error of the client's side means. `done`: its request had come whole.
 pub fn client_error(session: &ServerSession, error: &pingora::Error, done: bool) -> Outcome {
     if let Some(reason) = fault(session) {
@@ -193,6 +198,8 @@ pub fn client_error(session: &ServerSession, error: &pingora::Error, done: bool)
     }
     match error.etype() {
         _ if done => Outcome::ClientLeft,
+        // The library has reset the stream for what came on it: a length that was not kept, for one.
+        _ if is_librarys(error) => Outcome::BadRequest { status: 400, reason: "bad_body" },
         ErrorType::ReadTimedout => Outcome::RequestTimeout,
         ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::H2Error => Outcome::ClientLeft,
         _ => Outcome::BadRequest { status: 400, reason: "bad_body" },

@@ -14,6 +14,7 @@ use crate::proxy::context::Context;
 use crate::proxy::reply;
 use crate::proxy::rules::{self, Verdict};
 use crate::proxy::{answered, deliver, exchange};
+use crate::rewrite::header::names_end_to_end_field;
 use crate::wire::{self, HeadLimits};
 
 /// Runs the request and sends its answer.
@@ -57,6 +58,9 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     if session.req_header().method == Method::TRACE {
         // The server would echo its own key to the client.
         return Ok(Outcome::BadRequest { status: 405, reason: "trace" });
+    }
+    if names_end_to_end_field(&session.req_header().headers) {
+        return Ok(Outcome::BadRequest { status: 400, reason: "connection_names_field" });
     }
     if expects_more(session.req_header()) {
         return Ok(Outcome::BadRequest { status: 417, reason: "unknown_expectation" });

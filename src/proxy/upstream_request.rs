@@ -4,19 +4,21 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING,
     UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
 use crate::acl::IpSet;
 use crate::auth::Mode;
 use crate::proxy::context::{Context, HeaderStep};
 use crate::proxy::header_changes::{self, Nothing};
-use crate::rewrite::header::hop_by_hop;
+use crate::rewrite::header::{connection_options, hop_by_hop};
 use crate::rewrite::{forwarded_for, path, request_id};
 use crate::runtime::snapshot::{Action, Server};
 use crate::transport::socket::NOWHERE;
 
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The same to servers that hand fields on as variables (CGI, WSGI).
+const FORWARDED_FOR_DISGUISED: HeaderName = HeaderName::from_static("x_forwarded_for");
 /// Where clients put their key, by the habit of one API or another.
 const CLIENT_KEYS: [HeaderName; 4] = [
     AUTHORIZATION,
@@ -68,7 +70,7 @@ pub fn build(
         let dropped = *name == HOST
             || *name == EXPECT
             || *name == request_id::NAME
-            || (appends && *name == FORWARDED_FOR)
+            || (appends && (*name == FORWARDED_FOR || *name == FORWARDED_FOR_DISGUISED))
             || (!keep_key && CLIENT_KEYS.contains(name))
             || (!ends_here.is_empty() && ends_here.names().any(|ends| ends == name));
         if !dropped {
@@ -117,8 +119,13 @@ fn joined_cookies(headers: &HeaderMap) -> Option<HeaderValue> {
 /// Whether the client asks to speak WebSocket on this connection (RFC 6455 4.1). No other protocol is offered to a server:
 /// one that takes `h2c` would then be asked things that none of our rules has seen.
 pub fn is_upgrade(head: &RequestHeader) -> bool {
-    head.version == Version::HTTP_11
-        && head.headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    head.version == Version::HTTP_11 && head.method == Method::GET && is_websocket(&head.headers)
+}
+
+/// Both fields, or whoever stands before us may not think of it as an upgrade (RFC 9110 7.8).
+pub fn is_websocket(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && connection_options(headers).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// A client's key is for tidegate. It goes on only in passthrough, and only to a server without a key of its own.

@@ -84,7 +84,7 @@ pub fn hop_by_hop(headers: &HeaderMap) -> HopByHop {
     if found.usual & 1 == 0 {
         return found;
     }
-    for option in headers.get_all(header::CONNECTION).iter().flat_map(elements) {
+    for option in connection_options(headers) {
         if option.eq_ignore_ascii_case(b"close") || option.eq_ignore_ascii_case(b"keep-alive") {
             continue;
         }
@@ -99,6 +99,20 @@ pub fn hop_by_hop(headers: &HeaderMap) -> HopByHop {
         }
     }
     found
+}
+
+/// What `Connection` lists, in order.
+pub fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(header::CONNECTION).iter().flat_map(elements)
+}
+
+/// Whether `Connection` names a field that is there and is meant for everybody on the way: RFC 9110 7.6.1 forbids it, and
+/// who does it wants us to pass on less, or something else, than the rules have seen.
+pub fn names_end_to_end_field(headers: &HeaderMap) -> bool {
+    connection_options(headers).any(|option| {
+        let Ok(name) = HeaderName::from_bytes(option) else { return false };
+        NOT_FOR_CONNECTION.contains(&name.as_str()) && headers.contains_key(&name)
+    })
 }
 
 /// Whether the client takes trailers (`te: trailers`), which HTTP/2 servers of gRPC want to hear.

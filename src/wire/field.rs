@@ -16,6 +16,11 @@ impl Field<'_> {
     }
 }
 
+/// Servers that hand fields on as variables (CGI, WSGI) take `content_length` for `content-length`.
+pub fn disguises_framing(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"content_length") || name.eq_ignore_ascii_case(b"transfer_encoding")
+}
+
 /// `name ":" OWS value OWS CRLF`; and what follows.
 pub fn header_line(rest: &[u8]) -> Result<(Field<'_>, &[u8]), HeadFault> {
     let (name, rest) = split_at_first(rest, |b| !is_token(b))?;

@@ -7,6 +7,7 @@ use http::{Method, request};
 
 use super::authority::Authority;
 use super::bytes::is_token;
+use super::field::disguises_framing;
 use super::framing::{Framing, content_length};
 use super::target;
 use super::{HeadFault, HeadLimits};
@@ -64,6 +65,9 @@ fn check_fields(headers: &HeaderMap, limits: &HeadLimits) -> Result<(), HeadFaul
     for (name, value) in headers {
         // The http crate takes a quote for a part of a name.
         if !name.as_str().bytes().all(is_token) {
+            return Err(HeadFault::InvalidFieldName);
+        }
+        if disguises_framing(name.as_str().as_bytes()) {
             return Err(HeadFault::InvalidFieldName);
         }
         if CONNECTION_FIELDS.contains(name) {

@@ -28,6 +28,8 @@ pub struct FrameHeader {
     pub length: usize,
     pub kind: u8,
     pub flags: u8,
+    /// 0: the connection.
+    pub stream: u32,
 }
 
 impl FrameHeader {
@@ -72,8 +74,10 @@ impl Frames {
             return None;
         }
         self.header_length = 0;
-        let [high, middle, low, kind, flags, ..] = self.header;
+        let [high, middle, low, kind, flags, stream @ ..] = self.header;
         self.payload = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-        Some(Piece::Header(FrameHeader { length: self.payload, kind, flags }))
+        // The top bit is reserved.
+        let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
+        Some(Piece::Header(FrameHeader { length: self.payload, kind, flags, stream }))
     }
 }

@@ -19,6 +19,8 @@ pub struct Guard {
     preface: u8,
     frames: Frames,
     block: Option<Block>,
+    /// The stream that was opened last.
+    newest: u32,
     period: Tick,
     /// Frames of each kind in this period.
     counts: [u16; Flood::ALL.len()],
@@ -114,10 +116,14 @@ impl Guard {
             frame::HEADERS => {
                 self.block =
                     (!header.has(frame::END_HEADERS)).then_some(Block { continuations: 0, bytes: length });
-                if length > 0 || header.has(frame::END_HEADERS) {
-                    return Ok(());
+                let opens = header.stream > self.newest;
+                self.newest = self.newest.max(header.stream);
+                match length > 0 || header.has(frame::END_HEADERS) {
+                    true if opens => return Ok(()),
+                    // Trailers, which few clients ever send, or what only looks like them.
+                    true => Flood::Headers,
+                    false => Flood::Continuation,
                 }
-                Flood::Continuation
             }
             frame::CONTINUATION => {
                 if self.continues(length, header.has(frame::END_HEADERS))? {

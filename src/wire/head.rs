@@ -2,7 +2,7 @@
 
 use super::authority::Authority;
 use super::bytes::is_token;
-use super::field::{check_end, header_line, line_fault, split_at_first};
+use super::field::{check_end, disguises_framing, header_line, line_fault, split_at_first};
 use super::framing::{Framing, FramingFields};
 use super::target::{self, Target};
 use super::{HeadFault, HeadLimits};
@@ -34,6 +34,7 @@ pub fn check_request_head(raw: &[u8], limits: &HeadLimits) -> Result<Framing, He
             }
             14 if field.is(b"content-length") => framing.length(field.value)?,
             17 if field.is(b"transfer-encoding") => framing.encoding(field.value)?,
+            14 | 17 if disguises_framing(field.name) => return Err(HeadFault::InvalidFieldName),
             _ => {}
         }
     }

@@ -168,7 +168,9 @@ fn who_shows_no_good_certificate_is_refused_and_counted() {
     assert_eq!(site.statuses(REQUIRED, None), [None, None]);
     until("none at all is counted", || site.failures() == refused + 2.0);
     assert_eq!(site.upstream.count(), 0);
-    assert!(site.edge.log().is_empty(), "no request, no line");
+    until("each has its line", || site.edge.log().len() as f64 == refused + 2.0);
+    let lines = site.edge.log();
+    assert!(lines.iter().all(|line| line["reason"] == "tls_handshake" && line["detail"].is_string()));
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn nothing_that_is_fetched_ends_its_line() {
     }
     for request in site.one.requests() {
         assert_eq!(request.header("x-smuggled"), None);
-        assert_eq!(request.header("x-path"), Some("/v1/%0d%0aX-Smuggled:%201"));
+        assert_eq!(request.header("x-path"), Some("/v1/%0D%0AX-Smuggled:%201"));
         assert_eq!(request.head.all("x-copy"), ["a%0d%0aX-Smuggled: 1 \t\u{e9}", "end"]);
     }
 }

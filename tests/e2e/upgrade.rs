@@ -90,6 +90,24 @@ fn server_that_does_not_upgrade_answers_as_ever() {
 }
 
 #[test]
+fn upgrade_that_connection_does_not_name_is_none() {
+    let one = echo();
+    let edge = edge("", &one);
+    let answer = edge.ask(&Ask::get("/v1/realtime").header("Upgrade", "websocket"));
+    assert_eq!(answer.status(), 502, "its 101 answers nothing that was asked");
+    assert!(one.requests().iter().all(|request| request.header("upgrade").is_none()));
+}
+
+#[test]
+fn server_that_switches_to_another_protocol_is_not_followed() {
+    let one = Upstream::replying(|_| {
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n".to_vec()
+    });
+    let edge = edge("", &one);
+    assert_eq!(edge.ask(&ask()).status(), 502);
+}
+
+#[test]
 fn no_other_protocol_is_offered_to_a_server() {
     let one = Upstream::named("one");
     let edge = edge("", &one);

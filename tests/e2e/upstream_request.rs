@@ -43,7 +43,13 @@ fn path_stays_where_nothing_is_to_be_replaced() {
 
 #[test]
 fn encoded_targets_stay_as_they_were_written() {
-    assert_eq!(target("", "/a%2Fb/%7Ec//d/../e?x=%20&y=+&z="), "/a%2Fb/%7Ec//d/../e?x=%20&y=+&z=");
+    assert_eq!(target("", "/a%2Fb/%7Ec//d/e?x=%20&y=+&z=/../"), "/a%2Fb/%7Ec//d/e?x=%20&y=+&z=/../");
+}
+
+#[test]
+fn dot_segments_reach_no_server() {
+    assert_eq!(target("", "/internal/../v1/models?a=/../b"), "/v1/models?a=/../b");
+    assert_eq!(target("", "/internal/%2e%2E/v1//models"), "/v1//models");
 }
 
 #[test]

@@ -17,12 +17,14 @@ pub enum Flood {
     WindowUpdate,
     /// A header block in too many, too large or empty pieces (CVE-2024-27316).
     Continuation,
+    /// HEADERS on streams that are open already, or were: trailers, and what only looks like them.
+    Headers,
     /// PRIORITY (CVE-2019-9513), frames of unknown types, answers to nothing.
     Control,
 }
 
 impl Flood {
-    pub const ALL: [Flood; 8] = [
+    pub const ALL: [Flood; 9] = [
         Flood::RapidReset,
         Flood::Ping,
         Flood::Settings,
@@ -30,6 +32,7 @@ impl Flood {
         Flood::TinyData,
         Flood::WindowUpdate,
         Flood::Continuation,
+        Flood::Headers,
         Flood::Control,
     ];
 
@@ -41,6 +44,7 @@ impl Flood {
             Flood::EmptyData | Flood::Continuation => 100,
             Flood::TinyData => 10_000,
             Flood::WindowUpdate | Flood::Control => 1000,
+            Flood::Headers => 500,
         }
     }
 
@@ -54,6 +58,7 @@ impl Flood {
             Flood::TinyData => "h2_tiny_data_flood",
             Flood::WindowUpdate => "h2_window_update_flood",
             Flood::Continuation => "h2_continuation_flood",
+            Flood::Headers => "h2_headers_flood",
             Flood::Control => "h2_control_flood",
         }
     }

@@ -51,8 +51,6 @@ fn floods_trip_at_their_budget() {
 #[test]
 fn requests_and_data_have_no_budget() {
     for frame in [
-        frame(frame::HEADERS, frame::END_HEADERS | frame::END_STREAM, 50),
-        frame(frame::HEADERS, frame::END_HEADERS, 50),
         frame(frame::DATA, frame::END_STREAM, 0),
         frame(frame::DATA, frame::END_STREAM, 3),
         frame(frame::DATA, 0, 16),
@@ -60,6 +58,20 @@ fn requests_and_data_have_no_budget() {
     ] {
         assert_eq!(allowed(&frame, 30_000), (30_000, None));
     }
+    let mut guard = after_preface();
+    for stream in (1..60_000u32).step_by(2) {
+        let mut request = frame(frame::HEADERS, frame::END_HEADERS, 50);
+        request[5..9].copy_from_slice(&stream.to_be_bytes());
+        guard.feed(&request, 0, Tick(0)).unwrap();
+    }
+}
+
+#[test]
+fn trailers_have_a_budget() {
+    let mut guard = after_preface();
+    let headers = frame(frame::HEADERS, frame::END_HEADERS, 50);
+    guard.feed(&headers.repeat(1 + usize::from(Flood::Headers.budget())), 0, Tick(0)).unwrap();
+    assert_eq!(guard.feed(&headers, 0, Tick(0)), Err(Trip { kind: Flood::Headers, at: 0 }));
 }
 
 #[test]

@@ -81,6 +81,10 @@ fn floods() -> Vec<Flood> {
             frame(CONTINUATION, 0, 1, &field(b"x-a", b"b"))
         })
         .behind(&begun),
+        Flood::new("HEADERS on a stream that is open", "h2_headers_flood", |_| {
+            headers(1, false, &field(b"x-a", b"b"))
+        })
+        .behind(&open),
         Flood::new("PRIORITY", "h2_control_flood", |number| {
             frame(PRIORITY, 0, stream(number % 1000), b"\0\0\0\0\x0f")
         }),
