@@ -1,6 +1,7 @@
 //! Where the running process is watched: the HTTP listener (`/stats`, `/metrics`, `/health`, `/ready`) and the runtime
-//! socket. It reads the snapshot in force and the state, and changes neither. It has its own bounds of connections and
-//! time, so that no scraper and no browser can take anything from the traffic.
+//! socket. It reads the snapshot in force and the state; what it changes, on the socket alone, is what an operator orders
+//! of a server. It has its own bounds of connections and time, so that no scraper and no browser can take anything from
+//! the traffic.
 
 mod attention;
 mod collect;

@@ -10,9 +10,12 @@ use futures::future::join_all;
 use log::{info, warn};
 
 use crate::pool::health::{CheckResult, State as ServerState, Thresholds, Transition};
-use crate::pool::server::Server;
+use crate::pool::server::{Admin, Server};
 use crate::runtime::snapshot::{self, Backend, Snapshot};
 use crate::runtime::state::State;
+
+/// How soon a server that is in maintenance no longer is checked again.
+const MAINTENANCE: Duration = Duration::from_millis(200);
 
 /// One server and how it is checked.
 struct Probe {
@@ -107,6 +110,10 @@ impl Probe {
             tokio::time::sleep(pause).await;
             self.once().await;
             pause = self.pause();
+            while self.server().admin() == Admin::Maint {
+                tokio::time::sleep(MAINTENANCE).await;
+                pause = Duration::ZERO;
+            }
         }
     }
 
@@ -124,10 +131,15 @@ impl Probe {
         }
     }
 
-    /// `None` where the backend has no check.
+    /// `None` where the backend has no check, and in maintenance: also when it came meanwhile.
     async fn look(&self) -> Option<CheckResult> {
         let backend = self.backend();
-        Some(http::check(backend.check.as_ref()?, &backend.servers[self.server]).await)
+        let check = backend.check.as_ref()?;
+        if self.server().admin() == Admin::Maint {
+            return None;
+        }
+        let result = http::check(check, &backend.servers[self.server]).await;
+        (self.server().admin() != Admin::Maint).then_some(result)
     }
 
     fn take(&self, result: CheckResult) {

@@ -1,6 +1,7 @@
 //! The runtime socket, which speaks as HAProxy's does (management guide, 9.3): a line holds commands separated by `;`,
 //! each answer ends with an empty line, and the connection is closed; after `prompt` it stays.
 
+mod change;
 mod command;
 mod info;
 mod servers;

@@ -108,6 +108,11 @@ impl Health {
         self.state
     }
 
+    /// What is known is old: the next result that speaks against it decides.
+    pub fn doubt(&mut self) {
+        self.against = u32::MAX - 1;
+    }
+
     /// Takes a result in; says when the state changed by it.
     pub fn observe(&mut self, passed: bool, thresholds: Thresholds) -> Option<Transition> {
         let needed = match (self.state, passed) {
@@ -142,10 +147,14 @@ impl Health {
     pub fn text(self, thresholds: Thresholds) -> Cow<'static, str> {
         match (self.state, self.against) {
             (State::Up, 0) => Cow::Borrowed("UP"),
-            (State::Up, failed) => {
-                Cow::Owned(format!("UP {}/{}", thresholds.fall.saturating_sub(failed), thresholds.fall))
+            (State::Up, failed) => Cow::Owned(format!(
+                "UP {}/{}",
+                thresholds.fall.saturating_sub(failed).max(1),
+                thresholds.fall
+            )),
+            (State::Down, passed) if passed > 0 && thresholds.rise > 1 => {
+                Cow::Owned(format!("DOWN {}/{}", passed.min(thresholds.rise - 1), thresholds.rise))
             }
-            (State::Down, passed) if passed > 0 => Cow::Owned(format!("DOWN {passed}/{}", thresholds.rise)),
             (State::Down | State::Unknown, _) => Cow::Borrowed("DOWN"),
         }
     }
@@ -211,6 +220,21 @@ mod tests {
         assert_eq!(text("-"), "DOWN");
         assert_eq!(text("+"), "DOWN 1/2");
         assert_eq!(text("+"), "UP");
+    }
+
+    #[test]
+    fn in_doubt_one_result_decides() {
+        let mut health = Health::default();
+        run(&mut health, "+");
+        health.doubt();
+        assert_eq!((health.text(USUAL), health.is_changing()), ("UP 1/3".into(), true));
+        assert_eq!(run(&mut health, "-"), "D");
+        health.doubt();
+        assert_eq!(health.text(USUAL), "DOWN 1/2");
+        assert_eq!(run(&mut health, "-"), ".");
+        assert_eq!(health.text(USUAL), "DOWN");
+        health.doubt();
+        assert_eq!(run(&mut health, "++--"), "U...");
     }
 
     #[test]

@@ -87,13 +87,21 @@ impl Server {
         decode_admin(self.admin.load(Ordering::Acquire))
     }
 
-    /// Applies an operator's word; those who wait look again.
-    pub fn set_admin(&self, admin: Admin, now: Tick) {
-        let before = self.admin.swap(encode_admin(admin), Ordering::AcqRel);
-        if before != encode_admin(admin) {
-            self.checks.lock().last_change = Some(now);
+    /// Applies an operator's word; those who wait look again. Gives what held before.
+    ///
+    /// After maintenance the state is that of before, and the next check decides alone: what is known is old.
+    pub fn set_admin(&self, admin: Admin, now: Tick) -> Admin {
+        let mut checks = self.checks.lock();
+        let before = decode_admin(self.admin.swap(encode_admin(admin), Ordering::AcqRel));
+        if before != admin {
+            checks.last_change = Some(now);
+            if before == Admin::Maint {
+                checks.health.doubt();
+            }
+            drop(checks);
             self.queue.wake_all();
         }
+        before
     }
 
     pub fn lost(&self) -> bool {

@@ -9,6 +9,7 @@
 mod support;
 
 mod acl_values;
+mod admin_state;
 mod bad_answers;
 mod bad_requests;
 mod balancing;

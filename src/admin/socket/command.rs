@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::admin::View;
-use crate::admin::socket::{info, servers, table};
+use crate::admin::socket::{change, info, servers, table};
 use crate::admin::stats_csv;
 use crate::observe::csv::{Column, Row};
+use crate::pool::server::Admin;
 
 /// What the connection does with a command.
 #[derive(Debug)]
@@ -28,6 +29,16 @@ pub enum Answer {
 
 /// Names, arguments and what it does, as `help` lists them.
 const COMMANDS: &[(&str, &str)] = &[
+    ("disable server <backend>/<server>", "no traffic and no checks for a server (maintenance)"),
+    ("enable server <backend>/<server>", "traffic and checks for a server again"),
+    (
+        "set server <backend>/<server> state <ready|drain|maint>",
+        "set a server's state: drain lets requests in flight end, maint stops its checks too",
+    ),
+    (
+        "set server <backend>/<server> weight <N|N%>",
+        "set a server's weight, or a percentage of the configured one (100%: back to it)",
+    ),
     ("show info", "report information about the running process"),
     ("show servers [<backend>]", "report the state of every server in words"),
     ("show servers state [<backend>]", "report the state of every server in HAProxy's columns"),
@@ -51,6 +62,10 @@ pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
         // An empty line in a session is only somebody at the keyboard.
         [] if interactive => String::new(),
         ["help", rest @ ..] => help(&rest.join(" ")),
+        ["disable", "server", server, ..] => change::put(view, server, Admin::Maint),
+        ["enable", "server", server, ..] => change::put(view, server, Admin::Ready),
+        ["set", "server", server, rest @ ..] => change::set(view, server, rest),
+        ["disable" | "enable" | "set", "server"] => change::put(view, "", Admin::Ready),
         ["show", "version"] => format!("{}\n", env!("CARGO_PKG_VERSION")),
         ["show", "info"] => info::text(view),
         ["show", "stat"] => stats_csv::text(view),

@@ -61,7 +61,8 @@ pub fn in_columns(view: &View, only: Option<&str>) -> String {
 }
 
 fn line(out: &mut String, view: &View, backend: &Backend, server: &Server, member: &Member) {
-    let up = backend.pool.checks().is_none() || member.server.state() == State::Up;
+    let maintained = member.server.admin() == Admin::Maint;
+    let up = !maintained && (backend.pool.checks().is_none() || member.server.state() == State::Up);
     // 0 is stopped, 2 running.
     let operational = if up { 2 } else { 0 };
     let ordered = match member.server.admin() {
@@ -72,13 +73,17 @@ fn line(out: &mut String, view: &View, backend: &Backend, server: &Server, membe
     let since = member.server.last_change().map_or(view.uptime(), |at| view.state.clock.now().since(at));
     let last = member.server.last_check();
     let status = last.as_ref().map_or(CHECK_UNKNOWN, |last| check_status(last.result.verdict));
-    // Of the last check: 0 unknown, 2 failed, 3 passed. Its state: 6 is configured and enabled.
+    // Of the last check: 0 unknown, 2 failed, 3 passed. Its state: 6 is configured and enabled, 8 more is paused.
     let result = last.as_ref().map_or(0, |last| if last.result.passed() { 3 } else { 2 });
     let health = match backend.pool.checks() {
         Some(thresholds) if up => thresholds.rise + thresholds.fall - 1,
         _ => 0,
     };
-    let checked = if backend.pool.checks().is_some() { 6 } else { 0 };
+    let checked = match backend.pool.checks() {
+        Some(_) if maintained => 14,
+        Some(_) => 6,
+        None => 0,
+    };
     let addresses = &server.target.addresses;
     let ip = addresses.load().first().map_or("-".to_owned(), |address| address.ip().to_string());
     let name = if addresses.host == ip { "-" } else { &addresses.host };
