@@ -9,7 +9,7 @@ mod pattern;
 mod regexes;
 
 pub use expression::{Decision, Expression, Tree};
-pub use fetch::{Facts, ValueTest};
+pub use fetch::{Facts, ValueTest, query_value};
 pub use ip_set::{IpSet, NetError, parse_net};
 pub use pattern::{PatternList, Position};
 pub use regexes::PatternError;

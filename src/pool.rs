@@ -6,13 +6,15 @@ use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use self::balance::{Candidate, Choice};
+use self::balance::{Candidate, Choice, Draw, Servers};
 use self::health::{State, Thresholds};
 use self::queue::Entered;
 use self::server::Admin;
 use self::tier::Tier;
+use crate::base::clock::Tick;
 
 pub mod balance;
+pub mod estimate;
 pub mod health;
 pub mod queue;
 pub mod retry;
@@ -77,6 +79,7 @@ pub struct Pool {
     members: Vec<Member>,
     tiers: Vec<Tier>,
     checks: Option<Thresholds>,
+    balance: balance::Kind,
     queue: Arc<Queue>,
     queue_max: usize,
 }
@@ -92,7 +95,7 @@ impl Pool {
     pub fn new(settings: Settings) -> Pool {
         let Settings { members, checks, balance, queue, queue_max } = settings;
         let tiers = Tier::group(&members, balance);
-        Pool { members, tiers, checks, queue, queue_max }
+        Pool { members, tiers, checks, balance, queue, queue_max }
     }
 
     /// Chooses a server for a request that has failed on `tried`.
@@ -103,18 +106,18 @@ impl Pool {
     /// server always has room), and goes back only when nothing else is usable.
     ///
     /// While others wait, a newcomer does not overtake them.
-    pub fn pick(&self, tried: &Tried) -> Pick {
-        match self.find(tried, self.queue.has_first_attempts()) {
+    pub fn pick(&self, tried: &Tried, draw: Draw) -> Pick {
+        match self.find(tried, draw, self.queue.has_first_attempts()) {
             Found::Slot(slot) => Pick::Server(slot),
             Found::Nothing => Pick::NoServer,
-            Found::Busy => self.wait(tried),
+            Found::Busy => self.wait(tried, draw),
         }
     }
 
     /// Chooses again for a request whose `ticket` was ready. When it loses the race, [`Pick::Wait`] gives the ticket
     /// back and the place in the queue with it.
-    pub fn resume(&self, tried: &Tried, ticket: Ticket) -> Pick {
-        match self.find(tried, false) {
+    pub fn resume(&self, tried: &Tried, draw: Draw, ticket: Ticket) -> Pick {
+        match self.find(tried, draw, false) {
             Found::Slot(slot) => {
                 ticket.served();
                 Pick::Server(slot)
@@ -124,8 +127,8 @@ impl Pool {
         }
     }
 
-    fn wait(&self, tried: &Tried) -> Pick {
-        let look_again = |gated| match self.find(tried, gated) {
+    fn wait(&self, tried: &Tried, draw: Draw) -> Pick {
+        let look_again = |gated| match self.find(tried, draw, gated) {
             Found::Busy => None,
             Found::Slot(slot) => Some(Pick::Server(slot)),
             Found::Nothing => Some(Pick::NoServer),
@@ -138,12 +141,12 @@ impl Pool {
     }
 
     /// `gated`: the room in the active tier belongs to those who wait already.
-    fn find(&self, tried: &Tried, gated: bool) -> Found {
+    fn find(&self, tried: &Tried, draw: Draw, gated: bool) -> Found {
         let mut active_seen = false;
         let mut busy = false;
         for tier in &self.tiers {
             let held_back = gated && !active_seen;
-            match self.take(tier, held_back, |index| !tried.contains(index)) {
+            match self.take(tier, draw, held_back, |index| !tried.contains(index)) {
                 Choice::Taken(slot) => return Found::Slot(slot),
                 Choice::Full if tried.is_empty() => return Found::Busy,
                 Choice::Full => (busy, active_seen) = (true, true),
@@ -156,14 +159,14 @@ impl Pool {
         if tried.is_empty() || !active_seen {
             return Found::Nothing;
         }
-        self.find_again(gated)
+        self.find_again(draw, gated)
     }
 
     /// Every usable server has been tried: any of them, lower tiers first.
-    fn find_again(&self, gated: bool) -> Found {
+    fn find_again(&self, draw: Draw, gated: bool) -> Found {
         let mut busy = false;
         for tier in &self.tiers {
-            match self.take(tier, gated && !busy, |_| true) {
+            match self.take(tier, draw, gated && !busy, |_| true) {
                 Choice::Taken(slot) => return Found::Slot(slot),
                 Choice::Full => busy = true,
                 Choice::Empty => {}
@@ -172,21 +175,8 @@ impl Pool {
         if busy { Found::Busy } else { Found::Nothing }
     }
 
-    fn take(&self, tier: &Tier, held_back: bool, wanted: impl Fn(usize) -> bool) -> Choice<Slot> {
-        let look = |position: usize| {
-            let Some((index, member)) = self.at(tier, position) else { return Candidate::Out };
-            if !wanted(index) || !self.is_usable(member) {
-                Candidate::Out
-            } else if held_back || member.is_full() {
-                Candidate::Full
-            } else {
-                Candidate::Weight(u32::from(member.effective_weight()))
-            }
-        };
-        tier.balance.choose(tier.indexes.len(), look, |position| {
-            let (index, member) = self.at(tier, position)?;
-            Slot::reserve(&member.server, index, member.max_concurrent)
-        })
+    fn take(&self, tier: &Tier, draw: Draw, held_back: bool, wanted: impl Fn(usize) -> bool) -> Choice<Slot> {
+        tier.balance.choose(&Shown { pool: self, tier, held_back, wanted, now: draw.now }, draw)
     }
 
     fn at(&self, tier: &Tier, position: usize) -> Option<(usize, &Member)> {
@@ -203,6 +193,10 @@ impl Pool {
 
     fn is_usable_tier(&self, tier: &Tier) -> bool {
         tier.indexes.iter().any(|&index| self.members.get(index).is_some_and(|m| self.is_usable(m)))
+    }
+
+    pub fn balance(&self) -> balance::Kind {
+        self.balance
     }
 
     /// All servers in the order of the configuration; positions are what [`Tried`] and [`Slot::index`] speak of.
@@ -247,6 +241,54 @@ impl Pool {
             Some(member) => member.server.status_text(self.checks, member.effective_weight()),
             None => Cow::Borrowed("unknown"),
         }
+    }
+}
+
+/// A tier as its algorithm sees it.
+struct Shown<'a, W> {
+    pool: &'a Pool,
+    tier: &'a Tier,
+    /// The room in it belongs to others.
+    held_back: bool,
+    wanted: W,
+    now: Tick,
+}
+
+impl<W> Shown<'_, W> {
+    fn server(&self, position: usize) -> Option<&Server> {
+        self.pool.at(self.tier, position).map(|(_, member)| &*member.server)
+    }
+}
+
+impl<W: Fn(usize) -> bool> Servers for Shown<'_, W> {
+    type Taken = Slot;
+
+    fn count(&self) -> usize {
+        self.tier.indexes.len()
+    }
+
+    fn look(&self, position: usize) -> Candidate {
+        let Some((index, member)) = self.pool.at(self.tier, position) else { return Candidate::Out };
+        if !(self.wanted)(index) || !self.pool.is_usable(member) {
+            Candidate::Out
+        } else if self.held_back || member.is_full() {
+            Candidate::Full
+        } else {
+            Candidate::Weight(u32::from(member.effective_weight()))
+        }
+    }
+
+    fn in_flight(&self, position: usize) -> u32 {
+        self.server(position).map_or(0, Server::in_flight)
+    }
+
+    fn first_byte(&self, position: usize) -> Option<f64> {
+        self.server(position)?.first_byte().read(self.now)
+    }
+
+    fn take(&self, position: usize) -> Option<Slot> {
+        let (index, member) = self.pool.at(self.tier, position)?;
+        Slot::reserve(&member.server, index, member.max_concurrent)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The proxy: a `ProxyHttp` whose request filter runs a request from its head to its log line.
 
 mod attempt;
+mod balance_key;
 mod body;
 mod connection_rules;
 mod context;

@@ -91,12 +91,7 @@ pub(super) fn header<F: Facts>(facts: &F, name: &HeaderName, test: &ValueTest) -
 }
 
 pub(super) fn query(query: &str, name: &[u8], test: &ValueTest) -> bool {
-    let mut values = query.as_bytes().split(|b| *b == b'&').filter_map(|pair| {
-        let end = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
-        let (key, rest) = pair.split_at(end);
-        let named = !pair.is_empty() && Decoded(key).eq(name.iter().copied());
-        named.then(|| rest.strip_prefix(b"=").unwrap_or_default())
-    });
+    let mut values = values(query, name);
     match test {
         ValueTest::Present(wanted) => values.next().is_some() == *wanted,
         ValueTest::OneOf(list) => values.any(|value| list.matches_decoded(Decoded(value))),
@@ -113,6 +108,21 @@ pub(super) fn query(query: &str, name: &[u8], test: &ValueTest) -> bool {
             })
         }
     }
+}
+
+/// What stands behind `name=` in a query, as sent.
+fn values<'a>(query: &'a str, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    query.as_bytes().split(|b| *b == b'&').filter_map(move |pair| {
+        let end = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
+        let (key, rest) = pair.split_at(end);
+        let named = !pair.is_empty() && Decoded(key).eq(name.iter().copied());
+        named.then(|| rest.strip_prefix(b"=").unwrap_or_default())
+    })
+}
+
+/// The first value of a query parameter, decoded; `None` where the query has no such parameter.
+pub fn query_value<'a>(query: &'a str, name: &'a [u8]) -> Option<impl Iterator<Item = u8> + 'a> {
+    values(query, name).next().map(Decoded)
 }
 
 /// The bytes of a query component, percent-decoded, `+` as a space. A `%` without two hex digits stands for itself.

@@ -118,6 +118,7 @@ impl View {
             usable_servers: usable,
             active_tier: pool.active_tier(),
             first_tier: pool.members().iter().map(|member| member.tier).min(),
+            balance: backend.balance.to_string(),
             in_flight: traffic.sessions.current(),
             queue: pool.queue().len(),
             queue_max: pool.queue_max(),

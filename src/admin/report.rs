@@ -59,6 +59,8 @@ pub struct Backend {
     /// The tier that takes new requests; `null` when none can.
     pub active_tier: Option<u32>,
     pub first_tier: Option<u32>,
+    /// As the file has it: `round_robin`, `hash(src)`, ...
+    pub balance: String,
     pub in_flight: u64,
     pub queue: usize,
     pub queue_max: usize,

@@ -141,7 +141,7 @@ fn of_backend(view: &View, backend: &Backend, iid: usize, now: Tick) -> Row {
         .set(Column::Downtime, up_time.downtime.as_secs())
         .set(Column::Qlimit, pool.queue_max())
         .set(Column::ReqTot, traffic.sessions.total())
-        .set(Column::Algo, "roundrobin");
+        .set(Column::Algo, pool.balance().haproxy_name());
     of_traffic(&mut row, traffic, now);
     row
 }

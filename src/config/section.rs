@@ -4,6 +4,7 @@
 mod acls;
 mod admin;
 mod backends;
+mod balance;
 mod bind;
 mod body_memory;
 mod check;

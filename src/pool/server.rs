@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::estimate::Estimate;
 use super::health::{CheckResult, Health, State, Thresholds, Transition};
 use super::queue::Queue;
 use crate::base::clock::Tick;
@@ -37,6 +38,7 @@ pub struct Server {
     /// Its name has no address: there is nowhere to connect to.
     lost: AtomicBool,
     weight_override: AtomicU32,
+    first_byte: Estimate,
     checks: Mutex<Checks>,
 }
 
@@ -65,6 +67,7 @@ impl Server {
             admin: AtomicU8::new(encode_admin(Admin::Ready)),
             lost: AtomicBool::new(false),
             weight_override: AtomicU32::new(NO_OVERRIDE),
+            first_byte: Estimate::default(),
             checks: Mutex::default(),
         }
     }
@@ -128,6 +131,11 @@ impl Server {
         let value = weight.map_or(NO_OVERRIDE, |weight| u32::from(weight.min(256)));
         self.weight_override.store(value, Ordering::Relaxed);
         self.queue.wake_all();
+    }
+
+    /// What is thought of its time to the first byte.
+    pub fn first_byte(&self) -> &Estimate {
+        &self.first_byte
     }
 
     /// Takes a check's result in. A transition is for the caller to log, count and alert; those who wait are woken.

@@ -10,6 +10,10 @@ use crate::base::clock::{self, Tick};
 
 /// (tier, max_concurrent) of each server; 0 is unlimited. All are up.
 fn pool(servers: &[(u32, u32)]) -> Pool {
+    pool_of(balance::Kind::RoundRobin, servers)
+}
+
+fn pool_of(balance: balance::Kind, servers: &[(u32, u32)]) -> Pool {
     let queue = Arc::new(Queue::default());
     let member = |(index, (tier, max)): (usize, &(u32, u32))| {
         let server = Arc::new(Server::new(format!("s{index}"), Arc::clone(&queue)));
@@ -19,7 +23,7 @@ fn pool(servers: &[(u32, u32)]) -> Pool {
     Pool::new(Settings {
         members: servers.iter().enumerate().map(member).collect(),
         checks: Some(Thresholds { rise: 1, fall: 1 }),
-        balance: balance::Kind::RoundRobin,
+        balance,
         queue,
         queue_max: 1000,
     })
@@ -55,7 +59,7 @@ fn ticket(pick: Pick) -> Ticket {
 
 /// Where `picks` requests go that each finish at once.
 fn order(pool: &Pool, tried: &Tried, picks: usize) -> Vec<usize> {
-    (0..picks).map(|_| slot(pool.pick(tried)).index()).collect()
+    (0..picks).map(|_| slot(pool.pick(tried, Draw::default())).index()).collect()
 }
 
 #[test]
@@ -76,7 +80,7 @@ fn the_next_tier_takes_over_when_the_first_has_nothing_usable() {
     pool.members()[2].server.set_weight(Some(0));
     assert_eq!((order(&pool, &Tried::default(), 1), pool.active_tier()), (vec![3], Some(3)));
     report(&pool.members()[3].server, false);
-    assert!(matches!(pool.pick(&Tried::default()), Pick::NoServer));
+    assert!(matches!(pool.pick(&Tried::default(), Draw::default()), Pick::NoServer));
     assert_eq!((pool.active_tier(), pool.usable_count()), (None, 0));
     report(&pool.members()[0].server, true);
     assert_eq!(order(&pool, &Tried::default(), 1), [0]);
@@ -91,10 +95,16 @@ fn a_server_not_checked_yet_takes_no_traffic_unless_the_backend_has_no_checks() 
         let (members, queue) = (vec![member.clone()], Arc::clone(&queue));
         Pool::new(Settings { members, checks, balance: balance::Kind::RoundRobin, queue, queue_max: 1 })
     };
-    assert!(matches!(with(Some(Thresholds::default())).pick(&Tried::default()), Pick::NoServer));
-    assert!(matches!(with(None).pick(&Tried::default()), Pick::Server(_)));
+    assert!(matches!(
+        with(Some(Thresholds::default())).pick(&Tried::default(), Draw::default()),
+        Pick::NoServer
+    ));
+    assert!(matches!(with(None).pick(&Tried::default(), Draw::default()), Pick::Server(_)));
     server.assume_up();
-    assert!(matches!(with(Some(Thresholds::default())).pick(&Tried::default()), Pick::Server(_)));
+    assert!(matches!(
+        with(Some(Thresholds::default())).pick(&Tried::default(), Draw::default()),
+        Pick::Server(_)
+    ));
 }
 
 #[test]
@@ -114,61 +124,97 @@ fn a_retry_prefers_another_server_also_of_a_later_tier() {
 }
 
 #[test]
+fn every_kind_keeps_to_tiers_states_and_untried_servers() {
+    for kind in KINDS {
+        let pool = pool_of(kind, &[(1, 0), (1, 0), (1, 0), (2, 0)]);
+        let seen = |tried: &Tried| {
+            let draw = |turn: u64| Draw { key: Some(turn << 40), random: turn << 40, now: Tick(turn) };
+            let mut seen: Vec<usize> =
+                (0..60).map(|turn| slot(pool.pick(tried, draw(turn))).index()).collect();
+            seen.sort_unstable();
+            seen.dedup();
+            seen
+        };
+        assert!(!seen(&Tried::default()).contains(&3), "{kind:?}");
+        assert!(!seen(&tried(&[0])).contains(&0), "{kind:?}");
+        pool.members()[0].server.set_admin(Admin::Drain, Tick(1));
+        report(&pool.members()[1].server, false);
+        assert_eq!(seen(&Tried::default()), [2], "{kind:?}");
+        pool.members()[2].server.set_weight(Some(0));
+        assert_eq!(seen(&Tried::default()), [3], "{kind:?}");
+        pool.members()[3].server.set_admin(Admin::Maint, Tick(1));
+        assert!(matches!(pool.pick(&Tried::default(), Draw::default()), Pick::NoServer), "{kind:?}");
+        pool.members()[0].server.set_admin(Admin::Ready, Tick(2));
+        assert_eq!(seen(&Tried::default()), [0], "{kind:?}");
+    }
+}
+
+#[test]
 fn a_full_tier_makes_first_attempts_wait_and_retries_move_on() {
     let pool = pool(&[(1, 1), (1, 1), (2, 0)]);
-    let held = [slot(pool.pick(&Tried::default())), slot(pool.pick(&Tried::default()))];
-    assert!(matches!(pool.pick(&Tried::default()), Pick::Wait(_)));
-    assert_eq!(slot(pool.pick(&tried(&[0]))).index(), 2);
+    let held = [
+        slot(pool.pick(&Tried::default(), Draw::default())),
+        slot(pool.pick(&Tried::default(), Draw::default())),
+    ];
+    assert!(matches!(pool.pick(&Tried::default(), Draw::default()), Pick::Wait(_)));
+    assert_eq!(slot(pool.pick(&tried(&[0]), Draw::default())).index(), 2);
     drop(held);
-    assert!(matches!(pool.pick(&Tried::default()), Pick::Server(_)));
+    assert!(matches!(pool.pick(&Tried::default(), Draw::default()), Pick::Server(_)));
 }
 
 #[test]
 fn a_retry_waits_for_a_full_server_rather_than_go_back_to_the_failed_one() {
     let pool = pool(&[(1, 0), (1, 1)]);
-    let held = slot(pool.pick(&tried(&[0])));
+    let held = slot(pool.pick(&tried(&[0]), Draw::default()));
     assert_eq!(held.index(), 1);
-    let ticket = ticket(pool.pick(&tried(&[0])));
-    assert_eq!(slot(pool.pick(&Tried::default())).index(), 0, "others are not held up by it");
+    let ticket = ticket(pool.pick(&tried(&[0]), Draw::default()));
+    assert_eq!(
+        slot(pool.pick(&Tried::default(), Draw::default())).index(),
+        0,
+        "others are not held up by it"
+    );
     drop(held);
-    assert_eq!(slot(pool.resume(&tried(&[0]), ticket)).index(), 1);
+    assert_eq!(slot(pool.resume(&tried(&[0]), Draw::default(), ticket)).index(), 1);
 }
 
 #[test]
 fn a_newcomer_does_not_overtake_those_who_wait() {
     let pool = pool(&[(1, 1)]);
-    let held = slot(pool.pick(&Tried::default()));
-    let first = ticket(pool.pick(&Tried::default()));
+    let held = slot(pool.pick(&Tried::default(), Draw::default()));
+    let first = ticket(pool.pick(&Tried::default(), Draw::default()));
     drop(held);
-    let second = ticket(pool.pick(&Tried::default()));
-    let taken = slot(pool.resume(&Tried::default(), first));
-    let second = ticket(pool.resume(&Tried::default(), second));
+    let second = ticket(pool.pick(&Tried::default(), Draw::default()));
+    let taken = slot(pool.resume(&Tried::default(), Draw::default(), first));
+    let second = ticket(pool.resume(&Tried::default(), Draw::default(), second));
     drop(taken);
     block_on(second);
-    assert!(matches!(pool.pick(&Tried::default()), Pick::Server(_)), "nobody waits: no gate");
+    assert!(
+        matches!(pool.pick(&Tried::default(), Draw::default()), Pick::Server(_)),
+        "nobody waits: no gate"
+    );
 }
 
 #[test]
 fn a_full_queue_says_so() {
     let mut pool = pool(&[(1, 1)]);
     pool.queue_max = 1;
-    let _held = slot(pool.pick(&Tried::default()));
-    let _waits = ticket(pool.pick(&Tried::default()));
-    assert!(matches!(pool.pick(&Tried::default()), Pick::QueueFull));
+    let _held = slot(pool.pick(&Tried::default(), Draw::default()));
+    let _waits = ticket(pool.pick(&Tried::default(), Draw::default()));
+    assert!(matches!(pool.pick(&Tried::default(), Draw::default()), Pick::QueueFull));
 }
 
 #[test]
 fn those_who_wait_learn_that_the_last_server_went_down() {
     let pool = pool(&[(1, 1)]);
-    let _held = slot(pool.pick(&Tried::default()));
-    let waits = ticket(pool.pick(&Tried::default()));
+    let _held = slot(pool.pick(&Tried::default(), Draw::default()));
+    let waits = ticket(pool.pick(&Tried::default(), Draw::default()));
     report(&pool.members()[0].server, false);
     let waits = block_on(waits);
-    assert!(matches!(pool.resume(&Tried::default(), waits), Pick::NoServer));
+    assert!(matches!(pool.resume(&Tried::default(), Draw::default(), waits), Pick::NoServer));
 }
 
 #[test]
-fn round_robin_is_exact_over_threads() {
+fn turns_are_exact_over_threads() {
     let pool = pool(&[(1, 0), (1, 0), (1, 0), (1, 0)]);
     let counts = [const { AtomicU32::new(0) }; 4];
     thread::scope(|scope| {
@@ -187,12 +233,27 @@ fn round_robin_is_exact_over_threads() {
 /// healed by the next request that ends, so it shows only when a round runs out: many short rounds.
 #[test]
 fn limits_hold_and_no_wake_up_is_lost_under_contention() {
-    let pool = pool(&[(1, 1), (1, 1), (2, 1)]);
+    for kind in KINDS {
+        contention(kind);
+    }
+}
+
+const KINDS: [balance::Kind; 6] = [
+    balance::Kind::RoundRobin,
+    balance::Kind::LeastConn,
+    balance::Kind::Latency,
+    balance::Kind::Hash,
+    balance::Kind::First,
+    balance::Kind::Random,
+];
+
+fn contention(kind: balance::Kind) {
+    let pool = pool_of(kind, &[(1, 1), (1, 1), (2, 1)]);
     let rounds = AtomicUsize::new(0);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| watch(&rounds, &done));
-        for round in 0..400 {
+        for round in 0..200 {
             thread::scope(|scope| {
                 for worker in 0..8 {
                     let pool = &pool;
@@ -210,8 +271,9 @@ fn limits_hold_and_no_wake_up_is_lost_under_contention() {
 
 /// Some retry, some give up, at once or when they were just told of a place: what loses wake-ups if anything does.
 fn request(pool: &Pool, kind: usize) {
+    let draw = Draw { key: Some(kind as u64 * 0x9e37_79b9), random: kind as u64, now: Tick(0) };
     let tried = if kind.is_multiple_of(5) { tried(&[0]) } else { Tried::default() };
-    let mut pick = pool.pick(&tried);
+    let mut pick = pool.pick(&tried, draw);
     if kind.is_multiple_of(11) && matches!(pick, Pick::Wait(_)) {
         return;
     }
@@ -220,7 +282,7 @@ fn request(pool: &Pool, kind: usize) {
         if kind.is_multiple_of(4) {
             return;
         }
-        pick = pool.resume(&tried, ticket);
+        pick = pool.resume(&tried, draw, ticket);
     }
     let slot = slot(pick);
     assert_eq!(slot.server().in_flight(), 1);

@@ -24,7 +24,9 @@ impl Tier {
         };
         let tier = |number| {
             let indexes: Vec<usize> = indexes_of(number);
-            let balance = Balance::new(kind, indexes.len());
+            let names =
+                indexes.iter().map(|index| members.get(*index).map_or("", |member| member.server.name()));
+            let balance = Balance::new(kind, names);
             Tier { number, indexes, balance }
         };
         numbers.into_iter().map(tier).collect()

@@ -8,12 +8,14 @@ use pingora::protocols::http::ServerSession;
 use crate::ai;
 use crate::base::clock;
 use crate::outcome::{Failure, Outcome};
+use crate::pool::balance::{Draw, Kind};
+use crate::pool::estimate::Estimate;
 use crate::pool::retry::{self, Tried};
-use crate::pool::{Pick, Pool, Slot};
+use crate::pool::{Pick, Slot};
 use crate::proxy::attempt::{self, Answer, Attempt};
 use crate::proxy::body::Body;
 use crate::proxy::context::Context;
-use crate::proxy::deliver;
+use crate::proxy::{balance_key, deliver};
 use crate::runtime::snapshot::Backend;
 
 /// Serves the request from the backend in the context. `max_body` is in bytes.
@@ -34,8 +36,10 @@ pub async fn run(
     let safe = may_be_sent_twice(session);
     context.repeatable = safe;
     let mut tried = Tried::default();
+    let key = balance_key::of(backend, context, session.req_header());
     loop {
-        let slot = match choose(context, session, &mut body, &backend.pool, &tried, backend.queue).await {
+        let draw = Draw { key, random: context.worker.random_bits(), now: context.now() };
+        let slot = match choose(context, session, &mut body, backend, &tried, draw).await {
             Ok(slot) => slot,
             Err(outcome) => return Ok(outcome),
         };
@@ -47,16 +51,25 @@ pub async fn run(
         traffic.chosen.one();
         backend.stats.traffic.chosen.one();
         context.server_session = Some(traffic.session(context.now()));
+        let (asked, whole) = (clock::instant(), body.is_done(session));
         let failure = match attempt::run(context, session, &mut body, safe).await? {
-            Attempt::Over(outcome) => return Ok(outcome),
+            Attempt::Over(outcome) => {
+                // While the client still sends, the server need not answer.
+                if let Some(estimate) = estimate(context, backend).filter(|_| whole) {
+                    estimate.waited(asked.elapsed(), context.now());
+                }
+                return Ok(outcome);
+            }
             Attempt::Answered(answer) => {
                 let failure = Failure::Status(status_of(&answer));
+                learn(context, backend, failure);
                 if !may_retry(context, backend, failure, safe) {
                     return deliver::run(context, session, &mut body, *answer).await;
                 }
                 failure
             }
             Attempt::Failed(failure) => {
+                learn(context, backend, failure);
                 for traffic in [traffic, &backend.stats.traffic] {
                     match failure {
                         Failure::Connect | Failure::ConnectTimeout => traffic.connect_errors.one(),
@@ -88,12 +101,12 @@ async fn choose(
     context: &mut Context,
     session: &mut ServerSession,
     body: &mut Body<'_>,
-    pool: &Pool,
+    backend: &Backend,
     tried: &Tried,
-    patience: Duration,
+    draw: Draw,
 ) -> Result<Slot, Outcome> {
-    let begun = clock::instant();
-    let mut pick = pool.pick(tried);
+    let (pool, begun) = (&backend.pool, clock::instant());
+    let mut pick = pool.pick(tried, draw);
     loop {
         let mut ticket = match pick {
             Pick::Server(slot) => {
@@ -107,15 +120,39 @@ async fn choose(
             Pick::NoServer => return Err(Outcome::NoServer),
             Pick::Wait(ticket) => ticket,
         };
-        let left = patience.saturating_sub(begun.elapsed()).min(context.time_left());
+        let left = backend.queue.saturating_sub(begun.elapsed()).min(context.time_left());
         let turn = pingora_timeout::timeout(left, &mut ticket);
         let silence = context.frontend().client;
         let turn = body.meanwhile(session, silence, turn).await;
         context.times.queued = Some(begun.elapsed());
         pick = match turn? {
-            Ok(()) => pool.resume(tried, ticket),
+            Ok(()) => pool.resume(tried, Draw { now: context.now(), ..draw }, ticket),
             Err(_) => return Err(Outcome::Overloaded),
         };
+    }
+}
+
+/// What the balancer thinks of the server, where it wants to know how it does.
+fn estimate<'a>(context: &'a Context, backend: &Backend) -> Option<&'a Estimate> {
+    let slot = context.slot.as_ref().filter(|_| backend.pool.balance() == Kind::Latency)?;
+    Some(slot.server().first_byte())
+}
+
+/// Tells the balancer how the server did, where it wants to know.
+fn learn(context: &Context, backend: &Backend, end: Failure) {
+    let (Some(estimate), now) = (estimate(context, backend), context.now()) else { return };
+    match end {
+        // What fails fast is not fast: the same answers as another server may be asked for.
+        Failure::Status(429 | 500..) => estimate.failed(Duration::ZERO, now),
+        // An answer that came before all of the request was sent says nothing about the time it takes.
+        Failure::Status(_) => {
+            if let Some(after) = context.times.server_first_byte {
+                estimate.answered(after, now);
+            }
+        }
+        Failure::FirstByte => estimate.failed(backend.first_byte, now),
+        Failure::ConnectTimeout => estimate.failed(backend.connect, now),
+        Failure::Connect | Failure::Empty | Failure::Broken => estimate.failed(Duration::ZERO, now),
     }
 }
 

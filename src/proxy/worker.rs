@@ -47,11 +47,16 @@ impl Worker {
         self.clock().now()
     }
 
-    /// 0.0..1.0, for jitter (SplitMix64).
+    /// 0.0..1.0, for jitter.
     pub fn random(&self) -> f64 {
+        f64::from(u32::try_from(self.random_bits() >> 32).unwrap_or(0)) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    /// SplitMix64.
+    pub fn random_bits(&self) -> u64 {
         let mut z = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        f64::from(u32::try_from(z >> 32).unwrap_or(0)) / (f64::from(u32::MAX) + 1.0)
+        z
     }
 }

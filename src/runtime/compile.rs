@@ -12,7 +12,9 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::auth::{self, Directory};
-use crate::config::checked::{self, AccessLogTarget, Checked, ClientMode, Counter, TableKey};
+use crate::config::checked::{
+    self, AccessLogTarget, Balance, Checked, ClientMode, Counter, HashKey, TableKey,
+};
 use crate::limit::Plan;
 use crate::runtime::snapshot::{Admin, NamedPlan, Snapshot, StickTable};
 use crate::runtime::state::State;
@@ -56,10 +58,11 @@ pub fn compile(checked: &Checked, state: &State) -> Result<Snapshot, CompileErro
     let frontends = frontends::compile(checked, state, &backends)?;
     let binds = frontends::binds(checked, state)?;
     let asks = checked.clients.mode != ClientMode::Passthrough || !checked.clients.keys.is_empty();
+    let hashed = checked.backends.iter().any(|backend| backend.balance == Balance::Hash(HashKey::ApiKey));
     let acls = acls::compile(checked)?;
     state.keep_tables(tables.iter().map(|table| (table.key, table.table.clone())));
     Ok(Snapshot {
-        needs_identity: asks || tables.iter().any(|table| table.key == TableKey::ApiKey),
+        needs_identity: asks || tables.iter().any(|table| table.key == TableKey::ApiKey) || hashed,
         frontends,
         binds,
         backends,

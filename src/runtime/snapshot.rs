@@ -31,7 +31,7 @@ pub struct Snapshot {
     pub tables: Vec<StickTable>,
     pub acls: Vec<Acl>,
     pub directory: Directory,
-    /// Whether anything asks who a client is: keys, a mode that wants one, a table by key.
+    /// Whether anything asks who a client is: keys, a mode that wants one, a table or a backend by key.
     pub needs_identity: bool,
     pub plans: Vec<NamedPlan>,
     pub admin: Admin,
@@ -168,6 +168,8 @@ pub enum RedirectTo {
 pub struct Backend {
     pub name: Arc<str>,
     pub pool: Arc<Pool>,
+    /// As the file has it. What a hash is made of, it says.
+    pub balance: checked::Balance,
     pub servers: Vec<Server>,
     pub retry: Policy,
     pub budget: Arc<Budget>,

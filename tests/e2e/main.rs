@@ -12,6 +12,7 @@ mod acl_values;
 mod admin_state;
 mod bad_answers;
 mod bad_requests;
+mod balance_kinds;
 mod balancing;
 mod binds;
 mod body_memory;

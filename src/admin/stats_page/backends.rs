@@ -38,6 +38,7 @@ fn heading(out: &mut String, backend: &Backend) {
         escape(&backend.name)
     );
     let _ = write!(out, "{} of {} servers usable", backend.usable_servers, backend.servers.len());
+    let _ = write!(out, " &middot; {}", escape(&backend.balance));
     if let Some(tier) = backend.active_tier.filter(|_| tiers(backend) > 1) {
         let _ = write!(out, " &middot; tier {tier} active");
     }

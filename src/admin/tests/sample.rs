@@ -91,6 +91,7 @@ fn backend(name: &str, servers: Vec<Server>) -> Backend {
         usable_servers: 1,
         active_tier: Some(2),
         first_tier: Some(1),
+        balance: "hash(header(x-session))".into(),
         in_flight: 61,
         queue: 7,
         queue_max: 1000,

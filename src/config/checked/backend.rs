@@ -1,5 +1,6 @@
 //! A backend without mistakes: its servers, and how they are checked and tried again.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::base::secret::Secret;
 #[derive(Clone, Debug)]
 pub struct Backend {
     pub name: String,
+    pub balance: Balance,
     pub retry: Retry,
     /// `None`: servers are not checked and count as up.
     pub check: Option<Check>,
@@ -25,6 +27,50 @@ pub struct Backend {
     pub own_max_request_body: Option<u64>,
     /// At least one.
     pub servers: Vec<Server>,
+}
+
+/// How requests are spread over the servers of a tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Balance {
+    RoundRobin,
+    LeastConn,
+    Latency,
+    Hash(HashKey),
+    First,
+    Random,
+}
+
+/// What of a request decides where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashKey {
+    /// Where it comes from.
+    Src,
+    /// In its normal form, without the query.
+    Path,
+    /// Its first line.
+    Header(HeaderName),
+    /// The client's key.
+    ApiKey,
+    /// A parameter of the query: its first value.
+    Query(String),
+}
+
+/// As the file has it.
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Balance::RoundRobin => f.write_str("round_robin"),
+            Balance::LeastConn => f.write_str("least_conn"),
+            Balance::Latency => f.write_str("latency"),
+            Balance::Hash(HashKey::Src) => f.write_str("hash(src)"),
+            Balance::Hash(HashKey::Path) => f.write_str("hash(path)"),
+            Balance::Hash(HashKey::ApiKey) => f.write_str("hash(api_key)"),
+            Balance::Hash(HashKey::Header(name)) => write!(f, "hash(header({name}))"),
+            Balance::Hash(HashKey::Query(name)) => write!(f, "hash(query({name}))"),
+            Balance::First => f.write_str("first"),
+            Balance::Random => f.write_str("random"),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -1,8 +1,8 @@
 //! `backends`: groups of servers and how requests are spread over them.
 
 use super::timeouts::{self, Defaults};
-use super::{check, retry, server};
-use crate::config::checked::Backend;
+use super::{balance, check, retry, server};
+use crate::config::checked::{Backend, Balance};
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::reader::{Keys, Map};
 use crate::config::value::Value;
@@ -22,12 +22,9 @@ const BACKEND: Keys = Keys {
 
 const QUEUE: Keys = Keys { path: "backends.NAME.queue", known: &["max"], not_yet: &[], elsewhere: &[] };
 
-/// Balancing of the design that does not exist yet.
-const BALANCE_NOT_YET: &[&str] = &["least_conn", "latency", "hash", "first", "random"];
-
 pub(super) fn read(name: &str, value: Value<'_>, defaults: &Defaults) -> Option<Backend> {
     let map = Map::open(value, &BACKEND, format!("backend `{name}`"))?;
-    map.or("balance", (), |v| v.word(&[("round_robin", ())], BALANCE_NOT_YET));
+    let balance = map.or("balance", Balance::RoundRobin, balance::read);
     let retry = retry::read(&map);
     let check = map.get("check").map(|v| check::read(v, name));
     let queue = map.get("queue").and_then(|v| Map::open(v, &QUEUE, format!("the queue of backend `{name}`")));
@@ -51,8 +48,10 @@ pub(super) fn read(name: &str, value: Value<'_>, defaults: &Defaults) -> Option<
         let warning = Diagnostic::warning(Code::Conflict, map.key_span("servers"), message);
         map.context.report(warning.hint("give at least one a `weight`"));
     }
+    balance::check(&map, &balance, &servers, name);
     Some(Backend {
         name: name.to_owned(),
+        balance,
         retry,
         check: check.map_or(Some(None), |c| c.map(Some))?,
         queue_max,

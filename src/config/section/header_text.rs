@@ -29,7 +29,8 @@ const FETCHES: &[(&str, HeaderFetch)] = &[
 const LONGEST: usize = 8_000;
 
 /// Where a client may put its key.
-const KEYS: &[&str] = &["authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key"];
+pub(super) const KEYS: &[&str] =
+    &["authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
 /// HAProxy's names of the same.
 const ELSEWHERE: &[(&str, &str)] = &[

@@ -4,7 +4,7 @@
 
 use parking_lot::Mutex;
 
-use super::{Candidate, Choice};
+use super::{Candidate, Choice, Servers};
 
 #[derive(Debug)]
 pub struct RoundRobin {
@@ -25,16 +25,12 @@ impl RoundRobin {
         RoundRobin { turns: Mutex::new(vec![Turn::default(); servers]) }
     }
 
-    pub fn choose<T>(
-        &self,
-        look: impl Fn(usize) -> Candidate,
-        take: impl Fn(usize) -> Option<T>,
-    ) -> Choice<T> {
+    pub fn choose<S: Servers>(&self, servers: &S) -> Choice<S::Taken> {
         let mut turns = self.turns.lock();
-        let full = prepare(&mut turns, look);
+        let full = prepare(&mut turns, |position| servers.look(position));
         let mut refused = full;
         while let Some(best) = richest(&turns) {
-            if let Some(taken) = take(best) {
+            if let Some(taken) = servers.take(best) {
                 settle(&mut turns, best);
                 return Choice::Taken(taken);
             }
@@ -97,15 +93,13 @@ fn settle(turns: &mut [Turn], chosen: usize) {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use proptest::prelude::*;
 
+    use super::super::tests::Bench;
     use super::*;
 
     fn next(robin: &RoundRobin, weights: &[u32]) -> Choice<usize> {
-        let look = |i: usize| if weights[i] == 0 { Candidate::Out } else { Candidate::Weight(weights[i]) };
-        robin.choose(look, Some)
+        robin.choose(&Bench::new(weights))
     }
 
     fn letters(robin: &RoundRobin, weights: &[u32], turns: usize) -> String {
@@ -169,18 +163,14 @@ mod tests {
     #[test]
     fn a_refused_server_is_skipped_and_pays_nothing() {
         let robin = RoundRobin::new(3);
-        let refusals = Cell::new(0);
-        let take = |i: usize| {
-            if i == 0 {
-                refusals.set(refusals.get() + 1);
-                return None;
-            }
-            Some(i)
-        };
-        assert_eq!(robin.choose(|_| Candidate::Weight(1), take), Choice::Taken(1));
-        assert_eq!(refusals.get(), 1);
-        assert_eq!(robin.choose(|_| Candidate::Weight(1), |_| None::<()>), Choice::Full);
-        assert_eq!(robin.choose(|_| Candidate::Full, Some), Choice::Full);
+        let bench = Bench::new(&[1; 3]);
+        bench.refuse(0);
+        let got: Vec<_> = (0..4).map(|_| robin.choose(&bench)).collect();
+        assert_eq!(got, [1, 2, 1, 2].map(Choice::Taken));
+        bench.refuse(1);
+        bench.refuse(2);
+        assert_eq!(robin.choose(&bench), Choice::Full);
+        assert_eq!(robin.choose(&Bench::limited(&[(1, 0); 3])), Choice::Full);
     }
 
     proptest! {

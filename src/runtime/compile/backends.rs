@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use http::HeaderValue;
 use rustls::pki_types::ServerName;
 
-use crate::config::checked::{self, Checked, Host};
+use crate::config::checked::{self, Balance, Checked, Host};
 use crate::pool::health::Thresholds;
 use crate::pool::retry::{Policy, When};
 use crate::pool::{Member, Pool, Settings, balance};
@@ -37,7 +37,7 @@ fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> R
     let pool = Pool::new(Settings {
         members,
         checks,
-        balance: balance::Kind::RoundRobin,
+        balance: kind(&backend.balance),
         queue: kept.queue.clone(),
         queue_max: backend.queue_max,
     });
@@ -49,6 +49,7 @@ fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> R
     Ok(Backend {
         name: Arc::from(&*backend.name),
         pool: Arc::new(pool),
+        balance: backend.balance.clone(),
         servers,
         retry: policy(&backend.retry),
         budget: kept.budget.clone(),
@@ -62,6 +63,17 @@ fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> R
         check: backend.check.clone().map(Arc::new),
         stats: kept.stats.clone(),
     })
+}
+
+fn kind(balance: &Balance) -> balance::Kind {
+    match balance {
+        Balance::RoundRobin => balance::Kind::RoundRobin,
+        Balance::LeastConn => balance::Kind::LeastConn,
+        Balance::Latency => balance::Kind::Latency,
+        Balance::Hash(_) => balance::Kind::Hash,
+        Balance::First => balance::Kind::First,
+        Balance::Random => balance::Kind::Random,
+    }
 }
 
 fn policy(retry: &checked::Retry) -> Policy {
