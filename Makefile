@@ -5,7 +5,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 VENV := $(TARGET)/venv
 export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/sbin
 
-.PHONY: demo test build bench soak scan fuzz certs deny clean help
+.PHONY: demo test build bench soak memory scan fuzz certs deny clean help
 
 help:
 	@echo "make demo                   three mock providers and tidegate, with lines to paste; Ctrl-C ends it"
@@ -14,6 +14,7 @@ help:
 	@echo "make build                  the binary to ship: $(TARGET)/release/tidegate"
 	@echo "make bench                  CPU time and throughput beside HAProxy"
 	@echo "make soak                   five minutes of mixed and hostile traffic (SOAK_SECONDS=300); nothing may grow"
+	@echo "make memory                 what thousands of connections and streams cost, beside HAProxy"
 	@echo "make scan                   what testssl.sh finds in the TLS of a default configuration"
 	@echo "make fuzz FUZZ=chunk        libFuzzer on one target, or all of them, FUZZ_SECONDS=600 each (needs a nightly toolchain)"
 	@echo "make certs                  development certificates in certs/"
@@ -47,6 +48,11 @@ soak:
 	@scripts/install-tools.sh build bench
 	$(CARGO) build --release --bin tidegate
 	TIDEGATE=$(TARGET)/release/tidegate SECONDS=$(or $(SOAK_SECONDS),300) python3 benches/soak.py
+
+memory:
+	@scripts/install-tools.sh build bench
+	$(CARGO) build --release --bin tidegate
+	TIDEGATE=$(TARGET)/release/tidegate python3 benches/memory.py
 
 scan:
 	@scripts/install-tools.sh build
