@@ -275,7 +275,8 @@ fn plain_request_on_a_tls_port_gets_an_alert_and_is_counted() {
     assert_eq!(answer.first(), Some(&0x15), "no alert: {answer:?}");
     until("it is counted", || site.failures() == 1.0);
     assert_eq!(site.one.count(), 0);
-    assert!(site.edge.log().is_empty(), "no request, no line: {:?}", site.edge.log());
+    let line = site.edge.logged("the handshake", |line| line["reason"] == "tls_handshake");
+    assert!(line["request_id"].is_null() && line["detail"].is_string(), "{line}");
 }
 
 #[test]
