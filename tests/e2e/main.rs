@@ -40,6 +40,7 @@ mod redirect;
 mod regressions;
 mod regressions_answers;
 mod regressions_edge;
+mod regressions_seen;
 mod regressions_stop;
 mod reload;
 mod reload_servers;
