@@ -58,13 +58,11 @@ pub trait Door: Send + Sync {
     /// `took`: from the first byte of the head on.
     fn refuse(&self, refusal: Refusal, client: &Arc<Client>, took: Duration, head: &[u8]) -> Vec<u8>;
 
-    /// Counts what was refused for `reason`, a label of `tidegate_denied_total`.
-    fn count(&self, reason: &'static str);
-
-    /// Counts and logs a connection that was closed for `reason` before anything was asked on it; `why`, in words.
+    /// Counts and logs a connection that was closed for `reason`, a label of `tidegate_denied_total`, before anything was
+    /// asked on it; `why`, in words.
     fn turn_away(&self, peer: SocketAddr, reason: &'static str, why: &str);
 
-    /// Counts and logs a connection that is ended for `reason`, whatever was asked on it.
+    /// Counts and logs a connection, or a stream of one, that is ended for `reason`, whatever was asked on it.
     fn ended(&self, peer: SocketAddr, reason: &'static str);
 
     /// Counts and logs a TLS handshake that failed or took too long.

@@ -66,14 +66,10 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
         }
     }
 
-    /// A stream or the connection is ended for what its client did: it has its line in the log.
+    /// A stream or the connection is ended for what its client did: it has its line in the log, and counts in the entries
+    /// that the connection tracks.
     fn end(&self, client: &Client, reason: &'static str) {
         self.door.ended(client.peer, reason);
-        self.count_error(client);
-    }
-
-    /// In the entries that the connection tracks.
-    fn count_error(&self, client: &Client) {
         let now = self.clock.now();
         client.tracked.iter().for_each(|tracked| tracked.error(now));
     }

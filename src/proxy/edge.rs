@@ -85,15 +85,18 @@ impl ProxyHttp for Edge {
 }
 
 impl Edge {
-    fn log_connection(&self, peer: SocketAddr, reason: &'static str, why: &str) {
+    /// Counts a connection that ends for what its client did, and gives it its line in the log.
+    fn connection(
+        &self,
+        peer: SocketAddr,
+        reason: &'static str,
+        why: &str,
+        count: impl FnOnce(&FrontendStats),
+    ) {
         let snapshot = self.worker.snapshot();
         let frontend = &snapshot.frontends[snapshot.binds[self.bind].frontend];
+        count(&frontend.stats);
         finish::log_connection(&self.worker, frontend, peer, reason, why);
-    }
-
-    fn stats(&self, count: impl FnOnce(&FrontendStats)) {
-        let snapshot = self.worker.snapshot();
-        count(&snapshot.frontends[snapshot.binds[self.bind].frontend].stats);
     }
 
     fn begin(&self, client: Arc<Client>, id: RequestId) -> Context {
@@ -214,25 +217,18 @@ impl Door for Edge {
         finish::refused(self.begin(client.clone(), RequestId::new()), head, outcome, took)
     }
 
-    fn count(&self, reason: &'static str) {
-        self.stats(|stats| stats.denied.count(reason));
-    }
-
     fn turn_away(&self, peer: SocketAddr, reason: &'static str, why: &str) {
-        self.stats(|stats| {
+        self.connection(peer, reason, why, |stats| {
             stats.denied.count(reason);
             stats.refused_connections.one();
         });
-        self.log_connection(peer, reason, why);
     }
 
     fn ended(&self, peer: SocketAddr, reason: &'static str) {
-        self.count(reason);
-        self.log_connection(peer, reason, "");
+        self.connection(peer, reason, "", |stats| stats.denied.count(reason));
     }
 
     fn handshake_failed(&self, peer: SocketAddr, why: &str) {
-        self.stats(|stats| stats.tls_failures.one());
-        self.log_connection(peer, "tls_handshake", why);
+        self.connection(peer, "tls_handshake", why, |stats| stats.tls_failures.one());
     }
 }
