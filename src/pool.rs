@@ -133,7 +133,7 @@ impl Pool {
             Found::Slot(slot) => Some(Pick::Server(slot)),
             Found::Nothing => Some(Pick::NoServer),
         };
-        match self.queue.enter(self.queue_max, tried.is_empty(), look_again) {
+        match self.queue.enter(self.queue_max, queue::Who::default(), tried.is_empty(), look_again) {
             Entered::Served(pick) => pick,
             Entered::Waiting(ticket) => Pick::Wait(ticket),
             Entered::Full => Pick::QueueFull,

@@ -51,6 +51,23 @@ enum Grant {
     Place,
 }
 
+/// Which class of requests is served first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    Low,
+    #[default]
+    Normal,
+    High,
+}
+
+/// Whose request it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Who {
+    pub priority: Priority,
+    /// Any two requests of one client have the same.
+    pub client: u64,
+}
+
 /// What came of trying to wait.
 #[derive(Debug)]
 pub enum Entered<T> {
@@ -88,6 +105,7 @@ impl Queue {
     pub(super) fn enter<T>(
         self: &Arc<Queue>,
         max: usize,
+        _who: Who,
         first_attempt: bool,
         look: impl FnOnce(bool) -> Option<T>,
     ) -> Entered<T> {
@@ -275,7 +293,7 @@ mod tests {
 
     impl Waiting {
         fn enter(queue: &Arc<Queue>) -> Waiting {
-            match queue.enter(10, true, |_| None::<()>) {
+            match queue.enter(10, Who::default(), true, |_| None::<()>) {
                 Entered::Waiting(ticket) => Waiting { ticket, flag: Arc::default() },
                 other => panic!("{other:?}"),
             }
@@ -384,8 +402,8 @@ mod tests {
     fn a_full_queue_refuses_but_looks_first() {
         let queue: Arc<Queue> = Arc::default();
         let _waiting = Waiting::enter(&queue);
-        assert!(matches!(queue.enter(1, true, |_| None::<()>), Entered::Full));
-        assert!(matches!(queue.enter(1, true, Some), Entered::Served(true)));
+        assert!(matches!(queue.enter(1, Who::default(), true, |_| None::<()>), Entered::Full));
+        assert!(matches!(queue.enter(1, Who::default(), true, Some), Entered::Served(true)));
         assert_eq!(queue.len(), 1);
     }
 }
