@@ -4,9 +4,11 @@
 mod acl;
 mod backend;
 mod bind;
+mod check;
 mod cipher;
 mod frontend;
 mod header_text;
+mod protection;
 mod rule;
 mod table;
 
@@ -21,9 +23,11 @@ use crate::config::diagnostic::Diagnostics;
 pub use acl::*;
 pub use backend::*;
 pub use bind::*;
+pub use check::*;
 pub use cipher::*;
 pub use frontend::*;
 pub use header_text::*;
+pub use protection::*;
 pub use rule::*;
 pub use table::*;
 
@@ -125,6 +129,8 @@ pub struct Timeouts {
     pub connect: Duration,
     pub queue: Duration,
     pub first_byte: Duration,
+    /// From the request sent until the first content of an event stream; of AI calls only.
+    pub first_content: Duration,
     pub server: Duration,
     pub total: Duration,
     pub tunnel: Duration,
@@ -168,4 +174,14 @@ pub struct Plan {
     pub requests_per_minute: Option<u64>,
     /// Requests in flight per client; `None`: no limit. Never 0.
     pub concurrent: Option<u32>,
+    /// In the lines before servers.
+    pub priority: Priority,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    Low,
+    #[default]
+    Normal,
+    High,
 }

@@ -216,7 +216,8 @@ backends:
 fn every_known_key_is_read() {
     let c = load(EVERYTHING);
     assert_eq!(c.admin.listen, None);
-    assert_eq!(c.backends[0].check.as_ref().unwrap().expect, [200, 201, 202, 203, 204, 404]);
+    let CheckKind::Http(http) = &c.backends[0].check.as_ref().unwrap().kind else { panic!() };
+    assert_eq!(http.expect.status, [200, 201, 202, 203, 204, 404]);
     assert_eq!(c.backends[0].own_max_request_body, Some(3000));
     assert_eq!(c.acls[5].test, Test::Host(vec!["api.example.com".into()]));
     assert_eq!(c.frontends[0].binds[0].tls.as_ref().unwrap().alpn, [Alpn::H2]);

@@ -1,14 +1,14 @@
-//! A backend without mistakes: its servers, and how they are checked and tried again.
+//! A backend without mistakes: its servers, and how requests are spread over them and tried again.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::HeaderName;
 use rustls_pki_types::CertificateDer;
 
-use super::Timeouts;
+use super::{Breaker, Check, Cooldown, Eject, Hedge, Timeouts};
 use crate::base::secret::Secret;
 
 #[derive(Clone, Debug)]
@@ -18,6 +18,15 @@ pub struct Backend {
     pub retry: Retry,
     /// `None`: servers are not checked and count as up.
     pub check: Option<Check>,
+    /// Below this share of usable servers of a tier the next tier helps: above 0.0, up to 1.0. `None`: only when none
+    /// is usable.
+    pub help_below: Option<f64>,
+    /// `None`: off. So for the next three.
+    pub breaker: Option<Breaker>,
+    pub eject: Option<Eject>,
+    pub cooldown: Option<Cooldown>,
+    pub hedge: Option<Hedge>,
+    pub connections: Connections,
     /// Requests that may wait for a free slot; 0: none.
     pub queue_max: usize,
     pub timeouts: Timeouts,
@@ -94,23 +103,13 @@ pub struct RetryWhen {
     pub statuses: Vec<u16>,
 }
 
-#[derive(Clone, Debug)]
-pub struct Check {
-    pub method: Method,
-    /// Begins with `/`, may have a query; appended to the server's base path.
-    pub path: String,
-    /// Values are marked sensitive: they usually hold a key.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Ascending, at least one.
-    pub expect: Vec<u16>,
-    pub interval: Duration,
-    /// While the state of a server is changing.
-    pub fast_interval: Duration,
-    pub timeout: Duration,
-    /// Successes in a row that bring a server up, at least 1.
-    pub rise: u32,
-    /// Failures in a row that take it down, at least 1.
-    pub fall: u32,
+/// Idle connections to a server that are kept for the next request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Longer ones are closed. Never zero.
+    pub idle_timeout: Duration,
+    /// Per server and worker thread; 0: none is kept.
+    pub max_idle: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -127,6 +126,8 @@ pub struct Server {
     pub max_concurrent: Option<u32>,
     /// Connections begin with a PROXY header, version 2.
     pub send_proxy: bool,
+    /// How long a recovered server takes to its full weight. `None`: it has it at once. Never zero.
+    pub slow_start: Option<Duration>,
     pub tls: ServerTls,
 }
 
@@ -168,6 +169,9 @@ pub struct ServerTls {
     pub verify: bool,
     /// The name to ask for and to verify; `None`: the host of the url.
     pub sni: Option<String>,
+    /// HTTP/2 may be spoken. At least one of the two.
+    pub http2: bool,
+    pub http1: bool,
 }
 
 /// Certificates that a server's own must come from.

@@ -1,18 +1,42 @@
 //! `backends`: groups of servers and how requests are spread over them.
 
 use super::timeouts::{self, Defaults};
-use super::{balance, check, retry, server};
+use super::{balance, breaker, check, connections, cooldown, eject, hedge, retry, server, tiers};
 use crate::config::checked::{Backend, Balance};
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::reader::{Keys, Map};
 use crate::config::value::Value;
 
-pub(super) const KEYS: &[&Keys] = &[&BACKEND, &retry::RETRY, &QUEUE];
+pub(super) const KEYS: &[&Keys] = &[
+    &BACKEND,
+    &retry::RETRY,
+    &QUEUE,
+    &tiers::TIERS,
+    &breaker::BREAKER,
+    &eject::EJECT,
+    &cooldown::COOLDOWN,
+    &hedge::HEDGE,
+    &connections::CONNECTIONS,
+];
 
 const BACKEND: Keys = Keys {
     path: "backends.NAME",
-    known: &["balance", "retry", "check", "queue", "servers", "timeouts", "max_request_body"],
-    not_yet: &["breaker", "eject"],
+    known: &[
+        "balance",
+        "retry",
+        "check",
+        "queue",
+        "tiers",
+        "breaker",
+        "eject",
+        "cooldown",
+        "hedge",
+        "connections",
+        "servers",
+        "timeouts",
+        "max_request_body",
+    ],
+    not_yet: &[],
     elsewhere: &[
         ("server", "the key is `servers`"),
         ("rules", "rules stand in the frontend"),
@@ -30,6 +54,12 @@ pub(super) fn read(name: &str, value: Value<'_>, defaults: &Defaults) -> Option<
     let queue = map.get("queue").and_then(|v| Map::open(v, &QUEUE, format!("the queue of backend `{name}`")));
     let queue_max = queue.map_or(1000, |q| q.or("max", 1000, |v| v.count_usize(0..=1_000_000)));
     let (timeouts, own_total) = timeouts::of_backend(&map, &defaults.timeouts);
+    let tiers = tiers::read(&map);
+    let breaker = breaker::read(&map);
+    let eject = eject::read(&map);
+    let cooldown = cooldown::read(&map);
+    let hedge = hedge::read(&map);
+    let connections = connections::read(&map);
     let own_max_request_body = map.maybe("max_request_body", timeouts::size);
     let servers = map.required("servers", |v| {
         let entries = v.named()?;
@@ -55,6 +85,12 @@ pub(super) fn read(name: &str, value: Value<'_>, defaults: &Defaults) -> Option<
         retry,
         check: check.map_or(Some(None), |c| c.map(Some))?,
         queue_max,
+        help_below: tiers,
+        breaker,
+        eject,
+        cooldown,
+        hedge,
+        connections,
         timeouts,
         own_total,
         own_max_request_body,

@@ -6,7 +6,7 @@ use http::Method;
 
 use super::headers;
 use super::timeouts::nonzero;
-use crate::config::checked::Check;
+use crate::config::checked::{Check, CheckKind, Expect, HttpCheck};
 use crate::config::diagnostic::Code;
 use crate::config::reader::{Keys, Map};
 use crate::config::value::Value;
@@ -51,7 +51,19 @@ pub(super) fn read(value: Value<'_>, backend: &str) -> Option<Check> {
         Some(map) => map.required("status", statuses)?,
         None => vec![200],
     };
-    Some(Check { method, path, headers, expect, interval, fast_interval, timeout, rise, fall })
+    let expect = Expect { status: expect, headers: Vec::new(), body: None };
+    Some(Check {
+        kind: CheckKind::Http(Box::new(HttpCheck { method, path, headers, body: None, expect })),
+        interval,
+        jitter: 0.1,
+        fast_interval,
+        down_interval: interval,
+        timeout,
+        rise,
+        fall,
+        slow_above: None,
+        down_above: None,
+    })
 }
 
 fn method(value: Value<'_>) -> Option<Method> {

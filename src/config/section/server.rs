@@ -37,7 +37,7 @@ pub(super) fn read(name: &str, value: Value<'_>) -> Option<Server> {
     let weight = map.or("weight", 100, |v| v.count_u32(0..=256));
     let max_concurrent = map.maybe("max_concurrent", |v| v.count_u32(1..=1_000_000));
     let send_proxy = map.or("send_proxy", false, |v| v.boolean());
-    let mut tls = ServerTls { ca: None, verify: true, sni: None };
+    let mut tls = ServerTls { ca: None, verify: true, sni: None, http2: true, http1: true };
     if let Some(own) = map.get("tls").and_then(|v| Map::open(v, &TLS, format!("the tls of server `{name}`")))
     {
         tls.ca = own.maybe("ca_file", pem::authorities);
@@ -54,7 +54,17 @@ pub(super) fn read(name: &str, value: Value<'_>) -> Option<Server> {
         }
     }
     let api_key = api_key.map_or(Some(None), |k| k.map(Some))?;
-    Some(Server { name: name.to_owned(), url: url?, api_key, tier, weight, max_concurrent, send_proxy, tls })
+    Some(Server {
+        name: name.to_owned(),
+        url: url?,
+        api_key,
+        tier,
+        weight,
+        max_concurrent,
+        send_proxy,
+        slow_start: None,
+        tls,
+    })
 }
 
 fn api_key(value: Value<'_>) -> Option<Secret> {

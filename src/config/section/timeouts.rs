@@ -29,6 +29,7 @@ const ALL: Keys = Keys {
         "connect",
         "queue",
         "first_byte",
+        "first_content",
         "server",
         "total",
         "tunnel",
@@ -45,6 +46,7 @@ const CLIENT_SIDE: Keys = Keys {
         ("connect", TO_BACKEND),
         ("queue", TO_BACKEND),
         ("first_byte", TO_BACKEND),
+        ("first_content", TO_BACKEND),
         ("server", TO_BACKEND),
         ("tunnel", TO_BACKEND),
     ],
@@ -52,7 +54,7 @@ const CLIENT_SIDE: Keys = Keys {
 
 const SERVER_SIDE: Keys = Keys {
     path: "backends.NAME.timeouts",
-    known: &["connect", "queue", "first_byte", "server", "total", "tunnel"],
+    known: &["connect", "queue", "first_byte", "first_content", "server", "total", "tunnel"],
     not_yet: &[],
     elsewhere: &[("request_head", TO_FRONTEND), ("client", TO_FRONTEND), ("keep_alive", TO_FRONTEND)],
 };
@@ -76,6 +78,7 @@ pub(super) fn defaults(root: &Map<'_>) -> Defaults {
             connect: Duration::from_secs(5),
             queue: Duration::from_secs(10),
             first_byte: Duration::from_secs(60),
+            first_content: Duration::from_secs(60),
             server: Duration::from_secs(60),
             total: Duration::from_secs(600),
             tunnel: Duration::from_secs(3600),
@@ -127,6 +130,7 @@ fn server_side(map: &Map<'_>, to: &mut Timeouts) {
     to.connect = map.or("connect", to.connect, nonzero);
     to.queue = map.or("queue", to.queue, nonzero);
     to.first_byte = map.or("first_byte", to.first_byte, nonzero);
+    to.first_content = map.or("first_content", to.first_content, nonzero);
     to.server = map.or("server", to.server, nonzero);
     to.tunnel = map.or("tunnel", to.tunnel, nonzero);
 }

@@ -1,0 +1,24 @@
+//! `backends.NAME.cooldown`: how long a server that said "not now" is left alone.
+
+use std::time::Duration;
+
+use super::off::{self, Said};
+use super::timeouts::nonzero;
+use crate::config::checked::Cooldown;
+use crate::config::reader::{Keys, Map};
+
+pub(super) const COOLDOWN: Keys =
+    Keys { path: "backends.NAME.cooldown", known: &["default", "up_to"], not_yet: &[], elsewhere: &[] };
+
+pub(super) fn read(backend: &Map<'_>) -> Option<Cooldown> {
+    let mut cooldown = Cooldown { default: Duration::from_secs(5), up_to: Duration::from_secs(600) };
+    match off::open(backend, "cooldown", &COOLDOWN) {
+        Some(Said::Off) => return None,
+        Some(Said::Own(map)) => {
+            cooldown.default = map.or("default", cooldown.default, nonzero);
+            cooldown.up_to = map.or("up_to", cooldown.up_to.max(cooldown.default), nonzero);
+        }
+        Some(Said::On) | None => {}
+    }
+    Some(cooldown)
+}
