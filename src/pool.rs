@@ -16,6 +16,7 @@ use crate::base::clock::Tick;
 pub mod balance;
 pub mod estimate;
 pub mod health;
+pub mod hedge;
 pub mod queue;
 pub mod retry;
 pub mod server;
