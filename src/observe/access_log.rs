@@ -53,10 +53,14 @@ pub struct Record<'a> {
     pub response_time: Option<Duration>,
     /// From the first byte of the request to the first byte of the answer.
     pub first_byte_time: Option<Duration>,
+    /// From the first byte of the request to the first content of an event stream.
+    pub first_content_time: Option<Duration>,
     /// From the first byte of the request to the end (Ta).
     pub duration: Duration,
     /// Tries on servers, the first included; 0 when no server was tried.
     pub attempts: u32,
+    /// A second server was asked while the first was silent.
+    pub hedged: bool,
     /// HAProxy's four letters: `SH--`.
     pub termination: &'a str,
     /// Who owns the key: a name, never the key.
@@ -114,8 +118,10 @@ impl Record<'_> {
         line.milliseconds("connect_ms", self.connect_time);
         line.milliseconds("response_ms", self.response_time);
         line.milliseconds("first_byte_ms", self.first_byte_time);
+        line.milliseconds("first_content_ms", self.first_content_time);
         line.number("attempts", Some(u64::from(self.attempts)));
         line.number("retries", Some(u64::from(self.retries())));
+        line.flag("hedged", self.hedged);
         line.text("termination", Some(self.termination));
         line.text("client_name", self.client_name);
         line.text("plan", self.plan);

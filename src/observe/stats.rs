@@ -101,6 +101,8 @@ pub struct Traffic {
     pub total_time: Mean,
     pub duration: Histogram,
     pub first_byte: Histogram,
+    /// Of event streams: from the first byte of a request (on a server: from sending it) to the first content.
+    pub first_content: Histogram,
     /// `lastchg chkdown downtime`.
     pub availability: Availability,
 }
@@ -132,6 +134,14 @@ pub struct BackendStats {
     pub queue_refusals: Counter,
     /// Retries that the budget did not afford.
     pub retries_refused: Counter,
+    /// Requests for which a second server was asked while the first was still silent.
+    pub hedges: Counter,
+    /// Those of them in which the second server was first.
+    pub hedges_won: Counter,
+    /// Those that the hedge budget did not afford.
+    pub hedges_refused: Counter,
+    /// Failovers, failbacks and the like, by [`super::events::EventKind::label`].
+    pub tier_changes: ByLabel,
 }
 
 /// One server of one backend.
@@ -142,6 +152,10 @@ pub struct ServerStats {
     pub check_failures: Counter,
     /// Checks made.
     pub checks: Counter,
+    /// Attempts that failed by the server's fault, by what it was.
+    pub failures: ByLabel,
+    /// Changes of state, by the state that it came to.
+    pub changes: ByLabel,
 }
 
 /// Requests by exact status for one (frontend, backend, server), or one frontend's own answers:

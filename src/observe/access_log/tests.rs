@@ -30,8 +30,10 @@ fn record() -> Record<'static> {
         connect_time: ms(3),
         response_time: ms(40),
         first_byte_time: Some(Duration::from_micros(43_500)),
+        first_content_time: ms(61),
         duration: Duration::from_millis(120),
         attempts: 2,
+        hedged: true,
         termination: "----",
         client_name: Some("mobile-app"),
         plan: Some("premium"),
@@ -107,7 +109,9 @@ fn json_says_what_is_known() {
         ("status", 200.into()),
         ("duration_ms", 120.0.into()),
         ("first_byte_ms", 43.5.into()),
+        ("first_content_ms", 61.0.into()),
         ("retries", 1.into()),
+        ("hedged", true.into()),
         ("stream", true.into()),
         ("plan", "premium".into()),
         ("server_in_flight", 1.into()),
@@ -119,8 +123,17 @@ fn json_says_what_is_known() {
 #[test]
 fn json_leaves_out_what_is_unknown() {
     let line = json(&Record { frontend: "http", termination: "CR--", ..Record::default() });
-    for key in ["status", "server", "path", "queue_ms", "first_byte_ms", "tls", "client", "server_in_flight"]
-    {
+    for key in [
+        "status",
+        "server",
+        "path",
+        "queue_ms",
+        "first_byte_ms",
+        "first_content_ms",
+        "tls",
+        "client",
+        "server_in_flight",
+    ] {
         assert_eq!(line.get(key), None, "{key}");
     }
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 80));
