@@ -1,6 +1,7 @@
 //! What the edges work with: the snapshot that a configuration compiles to, and the state that outlives it.
 
 pub mod compile;
+pub mod events;
 pub mod gate;
 pub mod memory;
 pub mod snapshot;

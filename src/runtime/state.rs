@@ -15,10 +15,12 @@ use rustls::server::ProducesTickets;
 use crate::base::clock::{self, Clock};
 use crate::config::checked::TableKey;
 use crate::limit::PlanLimits;
+use crate::observe::events::Events;
 use crate::observe::stats::{BackendStats, FrontendStats, RequestCells, ServerStats};
 use crate::pool::queue::Queue;
 use crate::pool::retry::Budget;
 use crate::pool::server::Server;
+use crate::runtime::events::Announced;
 use crate::runtime::gate::Gate;
 use crate::runtime::memory::Memory;
 use crate::runtime::target::Addresses;
@@ -39,6 +41,8 @@ pub struct State {
     pub connections: Arc<Gate>,
     /// What request bodies hold.
     pub body_memory: Memory,
+    /// What has changed lately.
+    pub events: Events,
     gates: Named<String, Gate>,
     tables: Mutex<Vec<(TableKey, Arc<Table>)>>,
     backends: Named<String, BackendState>,
@@ -86,6 +90,7 @@ impl State {
             affordable_connections: AtomicUsize::new(usize::MAX),
             connections: Arc::default(),
             body_memory: Memory::default(),
+            events: Events::default(),
             gates: Named::default(),
             tables: Mutex::default(),
             backends: Named::default(),
@@ -173,6 +178,8 @@ pub struct BackendState {
     pub queue: Arc<Queue>,
     pub budget: Arc<Budget>,
     pub stats: Arc<BackendStats>,
+    /// The tiers as they were last told of.
+    pub announced: Announced,
     servers: Named<String, Server>,
     server_stats: Named<String, ServerStats>,
 }
