@@ -1,3 +1,7 @@
 //! What a load balancer that knows AI APIs knows.
 
 pub mod path;
+pub mod preamble;
+pub mod quota;
+pub mod request;
+pub mod sse;
