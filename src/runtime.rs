@@ -1,5 +1,6 @@
 //! What the edges work with: the snapshot that a configuration compiles to, and the state that outlives it.
 
+pub mod addresses;
 pub mod compile;
 pub mod events;
 pub mod gate;

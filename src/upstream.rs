@@ -1,5 +1,9 @@
-//! Connections to servers: opening one, and keeping the idle ones of a worker thread.
+//! Connections to servers: opening them, keeping those of a worker thread, and one exchange on one of them, HTTP/1.1 or
+//! HTTP/2, which the code above does not tell apart.
 
 pub mod connect;
-pub mod idle;
+pub mod connections;
+mod dial;
+mod http1;
+pub mod session;
 pub mod stream;

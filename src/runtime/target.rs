@@ -1,65 +1,17 @@
 //! Where a server is and how to speak to it, resolved from its url: what a connection attempt needs, and nothing of
 //! the request.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use http::HeaderValue;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use crate::base::clock::Tick;
 
-/// The addresses of a host name, replaced whenever it is resolved again. Empty until the name was resolved once.
-#[derive(Debug)]
-pub struct Addresses {
-    pub host: String,
-    pub port: u16,
-    list: ArcSwap<Vec<SocketAddr>>,
-    /// Where the last connection succeeded, to begin there.
-    preferred: AtomicUsize,
-    /// Changes whenever the list does.
-    version: AtomicU64,
-}
-
-impl Addresses {
-    pub fn new(host: String, port: u16, list: Vec<SocketAddr>) -> Addresses {
-        Addresses {
-            host,
-            port,
-            list: ArcSwap::from_pointee(list),
-            preferred: AtomicUsize::new(0),
-            version: AtomicU64::new(0),
-        }
-    }
-
-    pub fn load(&self) -> Arc<Vec<SocketAddr>> {
-        self.list.load_full()
-    }
-
-    /// True when the list changed.
-    pub fn replace(&self, mut list: Vec<SocketAddr>) -> bool {
-        // Resolvers turn the order round; that is no change.
-        list.sort_unstable();
-        list.dedup();
-        let changed = **self.list.load() != list;
-        if changed {
-            self.list.store(Arc::new(list));
-            self.version.fetch_add(1, Ordering::Relaxed);
-        }
-        changed
-    }
-
-    pub fn preferred(&self) -> usize {
-        self.preferred.load(Ordering::Relaxed)
-    }
-
-    pub fn prefer(&self, index: usize) {
-        self.preferred.store(index, Ordering::Relaxed);
-    }
-}
+pub use crate::runtime::addresses::Addresses;
 
 /// How to reach a server.
 #[derive(Debug)]
@@ -74,6 +26,10 @@ pub struct Target {
     pub host: HeaderValue,
     /// Each connection begins with a PROXY header, and so belongs to one client.
     pub send_proxy: bool,
+    /// How long a connection is kept without a request.
+    pub idle_timeout: Duration,
+    /// Idle connections, per worker thread.
+    pub max_idle: usize,
     /// Replaces a leading `/v1` of the client's path.
     pub base_path: Option<String>,
     /// When a failure to connect was last written to the log, in ms: a dead server is not news a thousand times a second.
@@ -84,8 +40,12 @@ impl Target {
     /// Under what its idle connections are kept: when the name has new addresses, those to the old ones are left alone,
     /// and expire.
     pub fn pool(&self) -> u64 {
-        let version = self.addresses.version.load(Ordering::Relaxed);
-        self.id ^ version.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        self.id ^ self.addresses.version().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// Whether a server may choose HTTP/2 here. A PROXY header is about one client, so such a connection carries no others.
+    pub fn offers_http2(&self) -> bool {
+        !self.send_proxy && self.tls.as_ref().is_some_and(|tls| tls.http2)
     }
 
     /// At most once a second.
@@ -98,7 +58,13 @@ impl Target {
 
 #[derive(Clone, Debug)]
 pub struct TargetTls {
+    /// Offers what the file allows.
     pub config: Arc<ClientConfig>,
+    /// Offers HTTP/1.1 alone: for upgrades and connections with a PROXY header.
+    pub only_http1: Arc<ClientConfig>,
     /// Asked for by SNI and verified.
     pub name: ServerName<'static>,
+    /// What `config` offers. At least one of the two.
+    pub http2: bool,
+    pub http1: bool,
 }

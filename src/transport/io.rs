@@ -26,7 +26,7 @@ use crate::transport::socket::forget_when_closed;
 
 use early::Early;
 
-pub use early::EarlyAnswer;
+pub use early::{EarlyAnswer, Nonsense};
 pub use watch::{Conduct, Watch};
 
 /// What is gathered before it is written whatever happens; also the largest TLS record.
@@ -205,7 +205,7 @@ impl<S: Wire> Io<S> {
         match passed {
             Ok(0) if self.watch.is_stopped() => Poll::Pending,
             Ok(_) => Poll::Ready(Ok(())),
-            Err(fault) => Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault))),
+            Err(fault) => Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, Nonsense(fault)))),
         }
     }
 
@@ -319,7 +319,7 @@ impl<S: Wire> AsyncRead for Io<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Some(fault) = this.fault() {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, Nonsense(fault))));
         }
         if this.watch.is_stopped() {
             return Poll::Pending;

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use crate::transport::client::Tls;
-use crate::transport::io::{Flush, Io, Side, Wire};
+use crate::transport::io::{Io, Wire};
 use crate::transport::socket::Socket;
 use crate::transport::subject;
 
@@ -30,7 +30,9 @@ impl Wire for client::TlsStream<TcpStream> {
 }
 
 pub type ClientTls = Io<server::TlsStream<Socket>>;
-pub type ServerTls = Io<client::TlsStream<TcpStream>>;
+/// What a handshake with a server gives, HTTP/1 or HTTP/2 to come.
+pub type Agreed = client::TlsStream<TcpStream>;
+pub type ServerTls = Io<Agreed>;
 
 /// A client's handshake that succeeded.
 pub struct Accepted {
@@ -79,7 +81,11 @@ pub async fn connect(
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
     tcp: TcpStream,
-) -> io::Result<ServerTls> {
-    let stream = TlsConnector::from(config).connect(name, tcp).await?;
-    Ok(Io::new(stream, Side::Server, Flush::BeforeRead, None))
+) -> io::Result<Agreed> {
+    TlsConnector::from(config).connect(name, tcp).await
+}
+
+/// Whether the server chose HTTP/2; `None`: it chose nothing.
+pub fn chose_http2(stream: &Agreed) -> Option<bool> {
+    stream.get_ref().1.alpn_protocol().map(|protocol| protocol == b"h2")
 }

@@ -44,7 +44,7 @@ fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> R
     let servers = backend
         .servers
         .iter()
-        .map(|config| server(config, kept, state))
+        .map(|config| server(config, &backend.connections, kept, state))
         .collect::<Result<_, CompileError>>()?;
     Ok(Backend {
         name: Arc::from(&*backend.name),
@@ -90,7 +90,12 @@ fn policy(retry: &checked::Retry) -> Policy {
     }
 }
 
-fn server(config: &checked::Server, kept: &Arc<BackendState>, state: &State) -> Result<Server, CompileError> {
+fn server(
+    config: &checked::Server,
+    connections: &checked::Connections,
+    kept: &Arc<BackendState>,
+    state: &State,
+) -> Result<Server, CompileError> {
     let url = &config.url;
     let bad = |text: &str| CompileError::BadName(text.to_owned());
     let authority = url.authority();
@@ -106,6 +111,8 @@ fn server(config: &checked::Server, kept: &Arc<BackendState>, state: &State) -> 
         tls,
         host: HeaderValue::try_from(authority.as_str()).map_err(|_| bad(&authority))?,
         send_proxy: config.send_proxy,
+        idle_timeout: connections.idle_timeout,
+        max_idle: connections.max_idle,
         base_path: url.base_path.clone(),
         warned: AtomicU64::new(0),
     };
@@ -128,7 +135,8 @@ fn target_tls(config: &checked::Server) -> Result<TargetTls, CompileError> {
         }
         (None, Host::Ip(ip)) => ServerName::IpAddress((*ip).into()),
     };
-    Ok(TargetTls { config: tls::server(&config.tls)?, name })
+    let (offering, only_http1) = tls::server(&config.tls)?;
+    Ok(TargetTls { config: offering, only_http1, name, http2: config.tls.http2, http1: config.tls.http1 })
 }
 
 /// Equal for two servers that an idle connection may serve alike: same address, same TLS.
@@ -141,7 +149,7 @@ fn identity(config: &checked::Server) -> u64 {
         Host::Ip(IpAddr::V6(ip)) => ip.hash(&mut hasher),
     }
     if config.url.tls {
-        (config.tls.verify, &config.tls.sni).hash(&mut hasher);
+        (config.tls.verify, &config.tls.sni, config.tls.http2, config.tls.http1).hash(&mut hasher);
         for certificate in config.tls.ca.iter().flat_map(|ca| &ca.certificates) {
             certificate.as_ref().hash(&mut hasher);
         }

@@ -167,19 +167,25 @@ fn names(certificate: &Certificate) -> Vec<String> {
     leaf.map(|leaf| leaf.valid_dns_names().map(str::to_ascii_lowercase).collect()).unwrap_or_default()
 }
 
-/// The configuration towards a server. Equal settings share one, and with it the sessions to resume.
+/// The configuration towards a server, offering what the file allows, and the same offering HTTP/1.1 alone.
 ///
 /// # Errors
 /// A certificate of `ca_file` that rustls cannot use, or a system without any.
-pub fn server(tls: &ServerTls) -> Result<Arc<ClientConfig>, CompileError> {
+pub fn server(tls: &ServerTls) -> Result<(Arc<ClientConfig>, Arc<ClientConfig>), CompileError> {
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let mut config = if tls.verify {
         builder.with_root_certificates(roots(tls)?).with_no_client_auth()
     } else {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone)).with_no_client_auth()
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    let (http2, http1) = (b"h2".to_vec(), b"http/1.1".to_vec());
+    config.alpn_protocols = vec![http1.clone()];
+    let only_http1 = Arc::new(config.clone());
+    config.alpn_protocols = [(tls.http2, http2), (tls.http1, http1)]
+        .into_iter()
+        .filter_map(|(offered, protocol)| offered.then_some(protocol))
+        .collect();
+    Ok((Arc::new(config), only_http1))
 }
 
 fn roots(tls: &ServerTls) -> Result<Arc<RootCertStore>, CompileError> {

@@ -20,6 +20,18 @@ impl fmt::Display for EarlyAnswer {
 
 impl std::error::Error for EarlyAnswer {}
 
+/// The error inside an [`std::io::Error`] of a read that met what was not expected; the reason.
+#[derive(Debug)]
+pub struct Nonsense(pub &'static str);
+
+impl fmt::Display for Nonsense {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Nonsense {}
+
 /// Bytes in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Early {

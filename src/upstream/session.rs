@@ -1,0 +1,105 @@
+//! One exchange with a server: a request out, its answer in, both at once where the server answers early.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::v1::client::HttpSession;
+
+use crate::base::clock::Tick;
+use crate::runtime::target::Target;
+use crate::upstream::connect::Want;
+use crate::upstream::connections::Connections;
+use crate::upstream::http1::Http1;
+use crate::upstream::stream::Line;
+
+/// Why there is no answer, or no more of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The server said that it has not acted on the request (RFC 9113 8.7).
+    Refused,
+    /// The connection or the stream ended too early.
+    Cut,
+    /// What came is not HTTP; the reason.
+    Broken(&'static str),
+}
+
+pub struct Session {
+    exchange: Http1,
+    reused: bool,
+}
+
+impl Session {
+    pub(super) fn http1(line: Line, target: &Arc<Target>, want: &Want<'_>, reused: bool) -> Session {
+        Session { exchange: Http1::new(line, target, want), reused }
+    }
+
+    /// Sends the head, shaped as for HTTP/1.1. `end`: no body follows.
+    ///
+    /// # Errors
+    /// The server is gone, or says that it does not take it.
+    pub async fn send_head(&mut self, head: Box<RequestHeader>, end: bool) -> Result<(), Fault> {
+        self.exchange.send_head(head, end).await
+    }
+
+    /// Sends a part of the body, which the server takes within `patience`. False: it takes no more of the request, now
+    /// and later; it may have answered.
+    pub async fn send_part(&mut self, part: &[u8], patience: Duration) -> bool {
+        self.exchange.send_part(part, patience).await
+    }
+
+    /// Ends the request; the first call counts. False as for a part.
+    pub async fn finish(&mut self, patience: Duration) -> bool {
+        self.exchange.finish(patience).await
+    }
+
+    /// Reads the next head, which may be a 1xx, on HTTP/2 only 103 and the like.
+    ///
+    /// # Errors
+    /// There will be none. Cancelled, it can be called again.
+    pub async fn read_head(&mut self) -> Result<(), Fault> {
+        self.exchange.read_head().await
+    }
+
+    /// The head that was read last.
+    pub fn head(&self) -> Option<&ResponseHeader> {
+        self.exchange.head()
+    }
+
+    /// Reads on in the body. `None`: its end. Cancelled, it can be called again.
+    ///
+    /// # Errors
+    /// The rest will not come.
+    pub async fn read_body(&mut self) -> Result<Option<&[u8]>, Fault> {
+        self.exchange.read_body().await
+    }
+
+    /// Whether the whole answer was read.
+    pub fn body_done(&mut self) -> bool {
+        self.exchange.body_done()
+    }
+
+    pub fn is_http2(&self) -> bool {
+        false
+    }
+
+    /// Whether its connection has served a request before.
+    pub fn was_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Whether the server agreed to another protocol.
+    pub fn was_upgraded(&self) -> bool {
+        self.exchange.was_upgraded()
+    }
+
+    /// After a whole answer to a wholly sent request: leaves the connection to the next one, if it is fit for that.
+    pub async fn give_back(self, connections: &Connections, now: Tick) {
+        self.exchange.give_back(connections, now).await;
+    }
+
+    /// The connection itself, for a tunnel.
+    pub fn into_http1(self) -> Option<HttpSession> {
+        Some(self.exchange.into_inner())
+    }
+}
