@@ -22,6 +22,32 @@ pub fn is_call(path: &str) -> bool {
         .any(|call| path.strip_prefix(call).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
+/// How the events of an answer are to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI's chat completions.
+    Chat,
+    /// OpenAI's legacy completions.
+    Completions,
+    /// OpenAI's Responses.
+    Responses,
+    /// Anthropic's Messages.
+    Messages,
+    #[default]
+    Other,
+}
+
+/// The dialect of an event stream from this path.
+pub fn dialect(path: &str) -> Dialect {
+    match path.strip_suffix('/').unwrap_or(path) {
+        "/v1/chat/completions" => Dialect::Chat,
+        "/v1/completions" => Dialect::Completions,
+        "/v1/responses" => Dialect::Responses,
+        "/v1/messages" => Dialect::Messages,
+        _ => Dialect::Other,
+    }
+}
+
 /// Whether an event stream from this path ends with `data: [DONE]`.
 pub fn ends_with_done(path: &str) -> bool {
     matches!(path, "/v1/chat/completions" | "/v1/completions")
@@ -30,6 +56,15 @@ pub fn ends_with_done(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dialect_is_told_by_the_whole_path() {
+        assert_eq!(dialect("/v1/chat/completions"), Dialect::Chat);
+        assert_eq!(dialect("/v1/completions/"), Dialect::Completions);
+        assert_eq!(dialect("/v1/messages/count_tokens"), Dialect::Other);
+        assert_eq!(dialect("/v1/messages"), Dialect::Messages);
+        assert_eq!(dialect("/v1/responses"), Dialect::Responses);
+    }
 
     #[test]
     fn only_what_computes_is_a_call() {

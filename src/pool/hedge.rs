@@ -2,7 +2,10 @@
 //! not requests; how many hedges a backend affords is a [`super::Budget`].
 
 use std::array;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::{Acquire, Relaxed, Release}};
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::time::Duration;
 
 use parking_lot::Mutex;
