@@ -103,7 +103,7 @@ fn comments_without_an_end_of_event_are_not_too_large() {
 /// The standard, word by word, for bytes that have all come.
 fn by_the_standard(bytes: &[u8]) -> Vec<Told> {
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
-    let text: Vec<u8> = bytes.iter().copied().collect();
+    let text = bytes.to_vec();
     let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
     let mut at = 0;
     while let Some(byte) = text.get(at) {
