@@ -1,6 +1,7 @@
 //! Tests of the whole door: text in, [`Checked`] or diagnostics out.
 
 mod edge;
+mod pools;
 
 use std::path::Path;
 use std::time::Duration;
@@ -199,17 +200,29 @@ frontends:
       - {return: {status: 201, content_type: a/b, body: x}, if: a}
       - {use_backend: b}
 clients: {mode: optional, keys: [{name: k, key: x, plan: p}, {name: l, key_sha256: "0000000000000000000000000000000000000000000000000000000000000000"}]}
-plans: {p: {requests_per_minute: 1, concurrent: 1}}
+plans: {p: {requests_per_minute: 1, concurrent: 1, priority: high}}
 backends:
   b:
     balance: hash(header(x-a))
     retry: {attempts: 1, when: [timeout, 599], backoff: 0..1s, budget: 0%}
-    check: {http: {method: HEAD, path: /x?y, headers: {a: b}, expect: {status: [200-204, 404]}}, interval: 1s, fast_interval: 1s, timeout: 1s, rise: 1, fall: 1}
+    check: {http: {method: POST, path: /x?y, headers: {a: b}, body: x, expect: {status: [200-204, 404], header: {a: b, c: {contains: d}, e: {regex: f}, g: {present: true}}, body: {json: {$.a: 1, $.b: {regex: c}, $.d: {present: true}}}}}, interval: 1s, jitter: 1%, fast_interval: 1s, down_interval: 1s, timeout: 1s, rise: 1, fall: 1, slow_above: 1ms, down_above: 2ms}
+    tiers: {help_below: 50%}
+    breaker: {failures: 1, open_for: 1s, trial_requests: 1}
+    eject: {error_rate: 1%, over: 1, for: 1s, up_to: 1s, max_ejected: 100%}
+    cooldown: {default: 1s, up_to: 1s}
+    hedge: {quantile: 99.9%, at_least: 1ms, budget: 1%}
+    connections: {idle_timeout: 1s, max_idle: 0}
     queue: {max: 0}
-    timeouts: {connect: 3s, queue: 3s, first_byte: 3s, server: 3s, total: 3s, tunnel: 3s}
+    timeouts: {connect: 3s, queue: 3s, first_byte: 3s, first_content: 3s, server: 3s, total: 3s, tunnel: 3s}
     max_request_body: 3k
-    servers: {s: {url: "https://h", api_key: x, tier: 2, weight: 0, max_concurrent: 1, send_proxy: true, tls: {ca_file: a.pem, verify: true, sni: n}},
+    servers: {s: {url: "https://h", api_key: x, tier: 2, weight: 0, max_concurrent: 1, send_proxy: true, slow_start: 1s, tls: {ca_file: a.pem, verify: true, sni: n, alpn: http/1.1}},
               t: {url: "https://h"}}
+  c:
+    check: {chat: {model: m, max_tokens: 1, prompt: p}}
+    servers: {s: {url: "https://h"}}
+  d:
+    check: {tcp: {}}
+    servers: {s: {url: "https://h"}}
 "#;
 
 #[test]
@@ -239,8 +252,8 @@ fn every_key_not_implemented_says_so() {
             assert!(!keys.known.contains(key), "{}.{key} is known and unknown", keys.path);
         }
     }
-    let message = wrong(&small("breaker: {failures: 5}, ", "ai: {}\npeers: {}\n"));
-    assert!(message.contains("`breaker` in backend `b` is not implemented yet"), "{message}");
+    let message = wrong(&small("", "plans: {p: {models: [x]}}\nai: {}\npeers: {}\n"));
+    assert!(message.contains("`models` in plan `p` is not implemented yet"), "{message}");
     assert!(
         message.contains("`ai` in the file is not implemented yet") && message.contains("3 errors"),
         "{message}"

@@ -1,6 +1,8 @@
 //! Reading one value: text, numbers with units, addresses, words. Each method reports what is wrong at the place of the
 //! value and gives `None`.
 
+mod shown;
+
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -11,6 +13,9 @@ use super::diagnostic::{Code, Diagnostic, Span};
 use super::tree::{Entry, Key, Kind, Node, Scalar};
 use super::{interpolate, mask, suggest};
 use crate::base::units;
+use shown::{duration_text, share_text};
+
+pub(super) use shown::count_text;
 
 /// A node with the key that it belongs to.
 #[derive(Clone, Copy)]
@@ -326,6 +331,17 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The same, within the range.
+    pub fn share_within(&self, range: RangeInclusive<f64>) -> Option<f64> {
+        // A percentage becomes a fraction of two: 99.9% is a little more than 0.999.
+        const ROUNDING: f64 = 1e-9;
+        let share = self.share()?;
+        if share < range.start() - ROUNDING || share > range.end() + ROUNDING {
+            return self.out_of_range(&share_text(*range.start()), &share_text(*range.end()));
+        }
+        Some(share.clamp(*range.start(), *range.end()))
+    }
+
     fn out_of_range<T>(&self, from: &str, to: &str) -> Option<T> {
         let message = format!("`{}` is out of range: `{}`", self.name, self.shown());
         self.reject(Code::OutOfRange, message, format!("from {from} to {to}"))
@@ -374,23 +390,4 @@ pub(super) fn check_name(context: &Context<'_>, name: &str, span: Span) -> Optio
     let wrong = Diagnostic::error(Code::BadValue, span, "not a name that can be used");
     context
         .reject(wrong.hint("letters, digits, `_`, `-` and `.`, at most 64, first a letter, a digit or `_`"))
-}
-
-/// As short as the file would have it.
-pub(super) fn count_text(n: u64) -> String {
-    match n {
-        _ if n > 0 && n.is_multiple_of(1_000_000_000) => format!("{}g", n / 1_000_000_000),
-        _ if n > 0 && n.is_multiple_of(1_000_000) => format!("{}m", n / 1_000_000),
-        _ => n.to_string(),
-    }
-}
-
-fn duration_text(d: Duration) -> String {
-    let ms = d.as_millis();
-    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
-    match units.iter().find(|(_, size)| ms.is_multiple_of(*size)) {
-        _ if ms == 0 => "0".to_owned(),
-        Some((unit, size)) => format!("{}{unit}", ms / size),
-        None => format!("{ms}ms"),
-    }
 }

@@ -39,6 +39,10 @@ const BACKEND: Keys = Keys {
     not_yet: &[],
     elsewhere: &[
         ("server", "the key is `servers`"),
+        ("outlier_detection", "here it is `eject`"),
+        ("circuit_breaker", "here it is `breaker`"),
+        ("help_below", "it stands in `tiers`: `tiers: {help_below: 50%}`"),
+        ("slow_start", "it stands in each server"),
         ("rules", "rules stand in the frontend"),
         ("bind", "a backend has no addresses of its own; `bind` stands in the frontend"),
     ],
@@ -54,7 +58,6 @@ pub(super) fn read(name: &str, value: Value<'_>, defaults: &Defaults) -> Option<
     let queue = map.get("queue").and_then(|v| Map::open(v, &QUEUE, format!("the queue of backend `{name}`")));
     let queue_max = queue.map_or(1000, |q| q.or("max", 1000, |v| v.count_usize(0..=1_000_000)));
     let (timeouts, own_total) = timeouts::of_backend(&map, &defaults.timeouts);
-    let tiers = tiers::read(&map);
     let breaker = breaker::read(&map);
     let eject = eject::read(&map);
     let cooldown = cooldown::read(&map);
@@ -78,6 +81,13 @@ pub(super) fn read(name: &str, value: Value<'_>, defaults: &Defaults) -> Option<
         let warning = Diagnostic::warning(Code::Conflict, map.key_span("servers"), message);
         map.context.report(warning.hint("give at least one a `weight`"));
     }
+    let help_below = tiers::read(&map, &servers);
+    if let Some(eject) = &eject {
+        eject::check(&map, eject, &servers);
+    }
+    if hedge.is_some() {
+        hedge::check(&map, &retry, &servers);
+    }
     balance::check(&map, &balance, &servers, name);
     Some(Backend {
         name: name.to_owned(),
@@ -85,7 +95,7 @@ pub(super) fn read(name: &str, value: Value<'_>, defaults: &Defaults) -> Option<
         retry,
         check: check.map_or(Some(None), |c| c.map(Some))?,
         queue_max,
-        help_below: tiers,
+        help_below,
         breaker,
         eject,
         cooldown,

@@ -10,6 +10,7 @@ use crate::config::reader::{Keys, Map};
 use crate::config::value::Value;
 
 pub(super) use address::Places;
+pub(super) use tls::alpn;
 
 pub(super) const KEYS: &[&Keys] = &[&BIND, &tls::TLS];
 

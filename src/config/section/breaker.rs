@@ -11,7 +11,11 @@ pub(super) const BREAKER: Keys = Keys {
     path: "backends.NAME.breaker",
     known: &["failures", "open_for", "trial_requests"],
     not_yet: &[],
-    elsewhere: &[],
+    elsewhere: &[
+        ("threshold", "the key is `failures`"),
+        ("timeout", "the key is `open_for`"),
+        ("half_open", "the key is `trial_requests`"),
+    ],
 };
 
 pub(super) fn read(backend: &Map<'_>) -> Option<Breaker> {

@@ -1,105 +1,121 @@
-//! `backends.NAME.check`: how the health of a server is asked for.
+//! `backends.NAME.check`: how the health of a server is asked for, and what its answers mean.
+
+mod body;
+mod chat;
+mod expect;
+mod header;
+mod http;
+mod json;
+mod json_path;
+mod tcp;
 
 use std::time::Duration;
 
-use http::Method;
-
-use super::headers;
 use super::timeouts::nonzero;
-use crate::config::checked::{Check, CheckKind, Expect, HttpCheck};
-use crate::config::diagnostic::Code;
+use crate::config::checked::{Check, CheckKind};
+use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::reader::{Keys, Map};
 use crate::config::value::Value;
 
-pub(super) const KEYS: &[&Keys] = &[&CHECK, &HTTP, &EXPECT];
+pub(super) const KEYS: &[&Keys] = &[
+    &CHECK,
+    &http::HTTP,
+    &expect::EXPECT,
+    &header::HEADER,
+    &body::BODY,
+    &json::JSON,
+    &chat::CHAT,
+    &tcp::TCP,
+];
 
 const CHECK: Keys = Keys {
     path: "backends.NAME.check",
-    known: &["http", "interval", "fast_interval", "timeout", "rise", "fall"],
-    not_yet: &["chat", "tcp", "slow_above"],
-    elsewhere: &[("path", "it stands in `http`: `check: {http: {path: ...}}`")],
-};
-
-const HTTP: Keys = Keys {
-    path: "backends.NAME.check.http",
-    known: &["method", "path", "headers", "expect"],
+    known: &[
+        "http",
+        "chat",
+        "tcp",
+        "interval",
+        "jitter",
+        "fast_interval",
+        "down_interval",
+        "timeout",
+        "rise",
+        "fall",
+        "slow_above",
+        "down_above",
+    ],
     not_yet: &[],
-    elsewhere: &[("status", "it stands in `expect`: `expect: {status: [200]}`")],
+    elsewhere: &[
+        ("path", "it stands in `http`: `check: {http: {path: ...}}`"),
+        ("expect", "it stands in `http`: `check: {http: {expect: ...}}`"),
+        ("model", "it stands in `chat`: `check: {chat: {model: ...}}`"),
+    ],
 };
 
-const EXPECT: Keys =
-    Keys { path: "backends.NAME.check.http.expect", known: &["status"], not_yet: &[], elsewhere: &[] };
+/// The three kinds of checks.
+const KINDS: [&str; 3] = ["http", "chat", "tcp"];
 
 pub(super) fn read(value: Value<'_>, backend: &str) -> Option<Check> {
     let map = Map::open(value, &CHECK, format!("the check of backend `{backend}`"))?;
-    let other_kind = !map.is_clean() && !map.has("http");
+    let kind = kind(&map, backend);
     let interval = map.or("interval", Duration::from_secs(5), nonzero);
-    let fast_interval = map.or("fast_interval", Duration::from_secs(1).min(interval), nonzero);
-    let timeout = map.or("timeout", Duration::from_secs(3), nonzero);
-    let rise = map.or("rise", 2, |v| v.count_u32(1..=1000));
-    let fall = map.or("fall", 3, |v| v.count_u32(1..=1000));
-    if other_kind {
-        return None;
-    }
-    let http =
-        map.required("http", |v| Map::open(v, &HTTP, format!("the HTTP check of backend `{backend}`")))?;
-    let method = http.or("method", Method::GET, method);
-    let path = http.or("path", "/".to_owned(), path);
-    let headers = http.or("headers", Vec::new(), |v| headers::pairs(v, headers::value));
-    let expect = http.get("expect").and_then(|v| Map::open(v, &EXPECT, "`expect`"));
-    let expect = match expect {
-        Some(map) => map.required("status", statuses)?,
-        None => vec![200],
-    };
-    let expect = Expect { status: expect, headers: Vec::new(), body: None };
-    Some(Check {
-        kind: CheckKind::Http(Box::new(HttpCheck { method, path, headers, body: None, expect })),
+    let check = Check {
         interval,
-        jitter: 0.1,
-        fast_interval,
-        down_interval: interval,
-        timeout,
-        rise,
-        fall,
-        slow_above: None,
-        down_above: None,
-    })
+        jitter: map.or("jitter", 0.1, |v| v.share_within(0.0..=0.5)),
+        fast_interval: map.or("fast_interval", Duration::from_secs(1).min(interval), nonzero),
+        down_interval: map.or("down_interval", interval, nonzero),
+        timeout: map.or("timeout", Duration::from_secs(3), nonzero),
+        rise: map.or("rise", 2, |v| v.count_u32(1..=1000)),
+        fall: map.or("fall", 3, |v| v.count_u32(1..=1000)),
+        slow_above: map.maybe("slow_above", nonzero),
+        down_above: map.maybe("down_above", nonzero),
+        kind: kind?,
+    };
+    times(&map, &check);
+    Some(check)
 }
 
-fn method(value: Value<'_>) -> Option<Method> {
-    let words = [("GET", 0), ("HEAD", 1), ("OPTIONS", 2), ("POST", 3)];
-    value.word(&words, &[]).map(|i| match i {
-        0 => Method::GET,
-        1 => Method::HEAD,
-        2 => Method::OPTIONS,
-        _ => Method::POST,
-    })
-}
-
-fn path(value: Value<'_>) -> Option<String> {
-    let text = value.nonempty()?;
-    if text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
-        return Some(text);
-    }
-    let hint = "it begins with `/` and is appended to the path of the server's `url`: `/models`";
-    value.reject(Code::BadValue, format!("`{}` cannot be the path of a check", value.shown()), hint)
-}
-
-/// Statuses that count as healthy; `200-299` is a range.
-fn statuses(value: Value<'_>) -> Option<Vec<u16>> {
-    let ranges = Value::each(value.one_or_more()?, |v| {
-        let text = v.nonempty()?;
-        let (from, to) = text.split_once('-').unwrap_or((&text, &text));
-        match (from.parse::<u16>(), to.parse::<u16>()) {
-            (Ok(from), Ok(to)) if from >= 100 && to <= 599 && from <= to => Some(from..=to),
-            _ => {
-                let message = format!("`{}` is not a status", v.shown());
-                v.reject(Code::OutOfRange, message, "from 100 to 599, or a range like `200-299`")
-            }
+/// Exactly one of them.
+fn kind(map: &Map<'_>, backend: &str) -> Option<CheckKind> {
+    let http = map.get("http").map(|v| http::read(v, backend).map(|c| CheckKind::Http(Box::new(c))));
+    let chat = map.get("chat").map(|v| chat::read(v, backend).map(CheckKind::Chat));
+    let tcp = map.get("tcp").map(|v| tcp::read(v, backend).map(|()| CheckKind::Tcp));
+    let mut given = KINDS.iter().zip([http, chat, tcp]).filter_map(|(name, kind)| Some((*name, kind?)));
+    let Some((first, kind)) = given.next() else {
+        if KINDS.iter().any(|kind| map.misspelt(kind)) {
+            return None;
         }
-    })?;
-    let mut all: Vec<u16> = ranges.into_iter().flatten().collect();
-    all.sort_unstable();
-    all.dedup();
-    Some(all)
+        let message = format!("{} does not say how: it needs `http`, `chat` or `tcp`", map.what);
+        let hint = "like `check: {http: {path: /models}}`, or `tcp: {}` for a connection alone";
+        return map.context.reject(Diagnostic::error(Code::MissingKey, map.span, message).hint(hint));
+    };
+    if let Some((second, _)) = given.next() {
+        let message = format!("{} has both `{first}` and `{second}`", map.what);
+        let wrong = Diagnostic::error(Code::Conflict, map.key_span(second), message);
+        return map.context.reject(wrong.hint("a server is checked in one way: keep one of them"));
+    }
+    kind
+}
+
+/// How the times stand to each other.
+fn times(map: &Map<'_>, check: &Check) {
+    if let (Some(slow), Some(down)) = (check.slow_above, check.down_above)
+        && down < slow
+    {
+        let message = "`down_above` is below `slow_above`: a server would be down before it is slow";
+        let wrong = Diagnostic::error(Code::Conflict, map.key_span("down_above"), message);
+        map.context.report(wrong.hint("let `down_above` be the longer one"));
+    }
+    for (key, time) in [("slow_above", check.slow_above), ("down_above", check.down_above)] {
+        if time.is_some_and(|time| time >= check.timeout) {
+            let message = format!("`{key}` never counts: a check fails at its `timeout` before");
+            let warning = Diagnostic::warning(Code::Conflict, map.key_span(key), message);
+            map.context.report(warning.hint(format!("lower `{key}`, or raise `timeout`")));
+        }
+    }
+    if check.fast_interval > check.interval {
+        let message = "`fast_interval` is longer than `interval`: a change is seen later, not sooner";
+        let warning = Diagnostic::warning(Code::Conflict, map.key_span("fast_interval"), message);
+        map.context.report(warning.hint("let it be the shorter one"));
+    }
 }

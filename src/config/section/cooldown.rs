@@ -16,7 +16,7 @@ pub(super) fn read(backend: &Map<'_>) -> Option<Cooldown> {
         Some(Said::Off) => return None,
         Some(Said::Own(map)) => {
             cooldown.default = map.or("default", cooldown.default, nonzero);
-            cooldown.up_to = map.or("up_to", cooldown.up_to.max(cooldown.default), nonzero);
+            cooldown.up_to = off::longest(&map, "default", cooldown.default, cooldown.up_to);
         }
         Some(Said::On) | None => {}
     }

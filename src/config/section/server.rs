@@ -1,8 +1,10 @@
 //! `backends.NAME.servers.NAME`: one server.
 
+use super::bind;
+use super::timeouts::nonzero;
 use super::url;
 use crate::base::secret::Secret;
-use crate::config::checked::{Server, ServerTls};
+use crate::config::checked::{Alpn, Server, ServerTls};
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::pem;
 use crate::config::reader::{Keys, Map};
@@ -12,8 +14,8 @@ pub(super) const KEYS: &[&Keys] = &[&SERVER, &TLS];
 
 const SERVER: Keys = Keys {
     path: "backends.NAME.servers.NAME",
-    known: &["url", "api_key", "tier", "weight", "max_concurrent", "send_proxy", "tls"],
-    not_yet: &["slow_start", "models"],
+    known: &["url", "api_key", "tier", "weight", "max_concurrent", "send_proxy", "slow_start", "tls"],
+    not_yet: &["models"],
     elsewhere: &[
         ("backup", "use `tier: 2`: it takes over when tier 1 has no usable server"),
         ("address", "the key is `url`: `http://127.0.0.1:9001/v1`"),
@@ -24,7 +26,7 @@ const SERVER: Keys = Keys {
 
 const TLS: Keys = Keys {
     path: "backends.NAME.servers.NAME.tls",
-    known: &["ca_file", "verify", "sni"],
+    known: &["ca_file", "verify", "sni", "alpn"],
     not_yet: &[],
     elsewhere: &[],
 };
@@ -37,12 +39,20 @@ pub(super) fn read(name: &str, value: Value<'_>) -> Option<Server> {
     let weight = map.or("weight", 100, |v| v.count_u32(0..=256));
     let max_concurrent = map.maybe("max_concurrent", |v| v.count_u32(1..=1_000_000));
     let send_proxy = map.or("send_proxy", false, |v| v.boolean());
+    let slow_start = map.maybe("slow_start", nonzero);
     let mut tls = ServerTls { ca: None, verify: true, sni: None, http2: true, http1: true };
     if let Some(own) = map.get("tls").and_then(|v| Map::open(v, &TLS, format!("the tls of server `{name}`")))
     {
         tls.ca = own.maybe("ca_file", pem::authorities);
         tls.verify = own.or("verify", true, |v| v.boolean());
         tls.sni = own.maybe("sni", |v| url::host_name(v, &v.nonempty()?));
+        let alpn = own.or("alpn", vec![Alpn::H2, Alpn::Http11], bind::alpn);
+        (tls.http2, tls.http1) = (alpn.contains(&Alpn::H2), alpn.contains(&Alpn::Http11));
+        if send_proxy && !tls.http1 {
+            let message = format!("server `{name}` has `send_proxy`, which goes with HTTP/1.1 only");
+            let wrong = Diagnostic::error(Code::Conflict, own.key_span("alpn"), message);
+            map.context.report(wrong.hint("add `http/1.1` to `alpn`, or remove `send_proxy`"));
+        }
         if url.as_ref().is_some_and(|u| !u.tls) {
             let message = format!("server `{name}` has `tls`, but its url is not https");
             let wrong = Diagnostic::error(Code::Conflict, map.key_span("tls"), message);
@@ -62,7 +72,7 @@ pub(super) fn read(name: &str, value: Value<'_>) -> Option<Server> {
         weight,
         max_concurrent,
         send_proxy,
-        slow_start: None,
+        slow_start,
         tls,
     })
 }

@@ -67,7 +67,8 @@ fn version(value: Value<'_>) -> Option<TlsVersion> {
     value.word(&[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)], &[])
 }
 
-fn alpn(value: Value<'_>) -> Option<Vec<Alpn>> {
+/// Each once, in the order of the file.
+pub(in crate::config::section) fn alpn(value: Value<'_>) -> Option<Vec<Alpn>> {
     let mut protocols =
         Value::each(value.one_or_more()?, |v| v.word(&[("h2", Alpn::H2), ("http/1.1", Alpn::Http11)], &[]))?;
     let all = protocols.clone();
