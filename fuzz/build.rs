@@ -6,7 +6,7 @@ use std::path::Path;
 use std::{env, fs, io};
 
 /// Top-level modules of floors 0 to 2 that the entries use, and what those use.
-const MODULES: [&str; 6] = ["acl", "base", "config", "observe", "rewrite", "wire"];
+const MODULES: [&str; 7] = ["acl", "ai", "base", "config", "observe", "rewrite", "wire"];
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=../src");

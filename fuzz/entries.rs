@@ -7,6 +7,7 @@ pub mod acl_expression;
 pub mod authority;
 pub mod chunk;
 pub mod config;
+pub mod event_stream;
 pub mod forwarded_for;
 pub mod h2_guard;
 pub mod h2_request;
@@ -30,6 +31,7 @@ pub const ENTRIES: &[Entry] = &[
     ("authority", authority::run),
     ("chunk", chunk::run),
     ("config", config::run),
+    ("event_stream", event_stream::run),
     ("forwarded_for", forwarded_for::run),
     ("h2_guard", h2_guard::run),
     ("h2_request", h2_request::run),
