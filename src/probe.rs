@@ -1,16 +1,22 @@
 //! Active checks: every server of a backend with a `check`, each on its own schedule, so that one that hangs delays
 //! nobody. Results go to [`crate::pool::server::Server::report`], which decides.
 
-mod http;
+mod exchange;
+mod expect;
+mod request;
+mod schedule;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use log::{info, warn};
 
-use crate::pool::health::{CheckResult, State as ServerState, Thresholds, Transition};
+use self::exchange::Check;
+use self::schedule::Schedule;
+use crate::config::checked;
+use crate::pool::health::{CheckResult, State as ServerState, Thresholds};
 use crate::pool::server::{Admin, Server};
+use crate::runtime::events;
 use crate::runtime::snapshot::{self, Backend, Snapshot};
 use crate::runtime::state::State;
 
@@ -23,14 +29,28 @@ struct Probe {
     state: Arc<State>,
     backend: usize,
     server: usize,
+    settings: Arc<checked::Check>,
+    /// The same for all servers of the backend.
+    check: Arc<Check>,
+    schedule: Schedule,
 }
 
 fn probes(snapshot: &Arc<Snapshot>, state: &Arc<State>) -> Vec<Probe> {
-    let checked = snapshot.backends.iter().enumerate().filter(|(_, backend)| backend.check.is_some());
-    checked
-        .flat_map(|(backend, of)| (0..of.servers.len()).map(move |server| (backend, server)))
-        .map(|(backend, server)| Probe { snapshot: snapshot.clone(), state: state.clone(), backend, server })
-        .collect()
+    let mut probes = Vec::new();
+    for (backend, of) in snapshot.backends.iter().enumerate() {
+        let Some(settings) = &of.check else { continue };
+        let check = Arc::new(Check::new(settings));
+        probes.extend((0..of.servers.len()).map(|server| Probe {
+            snapshot: snapshot.clone(),
+            state: state.clone(),
+            backend,
+            server,
+            settings: settings.clone(),
+            check: check.clone(),
+            schedule: Schedule::default(),
+        }));
+    }
+    probes
 }
 
 /// Checks every server once, all at the same time; takes no longer than the longest `check.timeout`.
@@ -94,6 +114,7 @@ impl Probe {
         };
         let same =
             |server: &&snapshot::Server| server.target.name == target.name && server.target.id == target.id;
+        // Another check of the same server starts from what the one before knew.
         match (backend.servers.iter().find(same), &backend.check) {
             (None, _) => Before::Unknown,
             (Some(_), None) => Before::Served,
@@ -117,12 +138,8 @@ impl Probe {
         }
     }
 
-    /// The interval with up to a tenth of jitter, so that checks of many servers, and of many tidegates, spread out.
     fn pause(&self) -> Duration {
-        let Some(check) = &self.backend().check else { return Duration::MAX };
-        let interval = self.server().next_interval(check.interval, check.fast_interval);
-        let jitter = crate::base::clock::unix_time().subsec_nanos() % 200;
-        interval * (900 + jitter) / 1000
+        self.schedule.pause(&self.settings, self.server())
     }
 
     async fn once(&self) {
@@ -131,46 +148,28 @@ impl Probe {
         }
     }
 
-    /// `None` where the backend has no check, and in maintenance: also when it came meanwhile.
+    /// `None` in maintenance: also when it came meanwhile.
     async fn look(&self) -> Option<CheckResult> {
-        let backend = self.backend();
-        let check = backend.check.as_ref()?;
         if self.server().admin() == Admin::Maint {
             return None;
         }
-        let result = http::check(check, &backend.servers[self.server]).await;
+        let result = self.check.make(&self.backend().servers[self.server]).await;
         (self.server().admin() != Admin::Maint).then_some(result)
     }
 
     fn take(&self, result: CheckResult) {
-        let backend = self.backend();
-        let Some(check) = &backend.check else { return };
         let now = self.state.clock.now();
-        let stats = &backend.servers[self.server].stats;
-        stats.checks.one();
+        let stats = &self.backend().servers[self.server].stats;
         let server = self.server();
-        let thresholds = Thresholds { rise: check.rise, fall: check.fall };
+        stats.checks.one();
         if !result.passed() && server.state() == ServerState::Up {
             stats.check_failures.one();
         }
-        let told = result.clone();
-        let transition = server.report(result, thresholds, now);
-        stats.traffic.availability.note(server.state() == ServerState::Up, now);
-        backend.stats.traffic.availability.note(backend.pool.usable_count() > 0, now);
-        if let Some(transition) = transition {
-            self.tell(transition, &told);
-        }
-    }
-
-    fn tell(&self, transition: Transition, result: &CheckResult) {
-        let backend = self.backend();
-        let server = &backend.servers[self.server].target.name;
-        let (usable, all) = (backend.pool.usable_count(), backend.servers.len());
-        let tier = backend.pool.active_tier().map_or("none".to_owned(), |tier| tier.to_string());
-        let rest = format!("{usable} of {all} servers usable, active tier {tier}");
-        match transition {
-            Transition::Up => info!("server {}/{server} is UP: {}; {rest}", backend.name, result.reason),
-            Transition::Down => warn!("server {}/{server} is DOWN: {}; {rest}", backend.name, result.reason),
+        let checked::Check { rise, fall, slow_above, .. } = *self.settings;
+        let change = server.report(result, Thresholds { rise, fall, slow_above }, now);
+        stats.traffic.availability.note(!server.lost() && server.state() == ServerState::Up, now);
+        if let Some(change) = change {
+            events::server_changed(&self.state, self.backend(), self.server, &change);
         }
     }
 }
