@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::cell::{Availability, ByLabel, Classes, Codes, Counter, Level, Mean, Rate};
 use super::histogram::Histogram;
 use crate::base::clock::Tick;
@@ -156,6 +158,20 @@ pub struct ServerStats {
     pub failures: ByLabel,
     /// Changes of state, by the state that it came to.
     pub changes: ByLabel,
+    /// The latest of them.
+    pub latest_change: Mutex<Option<LatestChange>>,
+}
+
+/// How a server came to the state it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatestChange {
+    /// The state's label.
+    pub to: &'static str,
+    pub at: Tick,
+    /// For people.
+    pub why: String,
+    /// When time alone will change it, where that is known.
+    pub until: Option<Tick>,
 }
 
 /// Requests by exact status for one (frontend, backend, server), or one frontend's own answers:

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::base::clock::{self, Tick};
 use crate::observe::events::{Event, EventKind, Tone, span};
+use crate::observe::stats::LatestChange;
 use crate::pool::health::State as Health;
 use crate::pool::{Change, Member, Shape, Status};
 use crate::runtime::snapshot::{Backend, Snapshot};
@@ -34,7 +35,14 @@ pub fn server_changed(state: &State, backend: &Backend, server: usize, change: &
 /// As [`server_changed`] without its line: what an operator did has a line that says so.
 pub fn server_ordered(state: &State, backend: &Backend, server: usize, change: &Change) {
     let Some(of) = backend.servers.get(server) else { return };
+    let now = state.clock.now();
     of.stats.changes.count(change.to.label());
+    *of.stats.latest_change.lock() = Some(LatestChange {
+        to: change.to.label(),
+        at: now,
+        why: change.why.to_string(),
+        until: change.expected.map(|expected| now + expected),
+    });
     state.events.push(Event {
         at: clock::unix_time(),
         kind: EventKind::Server,
@@ -48,9 +56,9 @@ pub fn server_ordered(state: &State, backend: &Backend, server: usize, change: &
         expected: change.expected,
     });
     if let Some(member) = backend.pool.members().get(server) {
-        of.stats.traffic.availability.note(answers(backend, member), state.clock.now());
+        of.stats.traffic.availability.note(answers(backend, member), now);
     }
-    tiers(state, backend, &format_args!("{} is {}", of.target.name, in_words(change.to)));
+    tiers(state, backend, Some(&format_args!("{} is {}", of.target.name, in_words(change.to))));
 }
 
 /// What time alone brings, and what a reload or a weight brought: called ten times a second.
@@ -59,7 +67,7 @@ pub fn settle(state: &State, snapshot: &Snapshot) {
         for (server, change) in backend.pool.settle(state.clock.now()) {
             server_changed(state, backend, server, &change);
         }
-        tiers(state, backend, &"the configuration or a weight changed");
+        tiers(state, backend, None);
     }
 }
 
@@ -69,8 +77,8 @@ fn answers(backend: &Backend, member: &Member) -> bool {
     !server.lost() && (backend.pool.checks().is_none() || server.state() == Health::Up)
 }
 
-/// Tells of a change of tiers, if there is one. `why` is the last thing that happened.
-pub fn tiers(state: &State, backend: &Backend, why: &dyn fmt::Display) {
+/// Tells of a change of tiers, if there is one. `why` is the last thing that happened; `None`: it is only seen now.
+pub fn tiers(state: &State, backend: &Backend, why: Option<&dyn fmt::Display>) {
     // Before the first round of checks is over, nothing is up and nothing has failed.
     if !state.ready.load(Ordering::Relaxed) && !state.stopping.load(Ordering::Relaxed) {
         return;
@@ -91,7 +99,12 @@ pub fn tiers(state: &State, backend: &Backend, why: &dyn fmt::Display) {
     }
     *announced = Some((shape, now));
     let lasted = since.map(|since| now.since(since));
-    let why = if since.is_none() { &"so the first checks found it" } else { why };
+    let found = if since.is_none() {
+        &"so the first checks found it"
+    } else {
+        &"the configuration or a weight changed"
+    };
+    let why = why.unwrap_or(found);
     if before.active != shape.active {
         let switch = Switch::of_active(before.active, shape.active);
         tell(state, backend, switch, lasted, why);
