@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::admin::report::{Backend, Frontend, Report, Server, ServerState, Table};
+use crate::admin::report::{Backend, Frontend, Report, Server, Table};
+use crate::admin::units;
+use crate::pool::Status;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,7 +78,10 @@ fn node(report: &Report, notices: &mut Vec<Notice>) {
 fn of_backend(backend: &Backend, notices: &mut Vec<Notice>) {
     let name = &backend.name;
     if !backend.up {
-        critical(notices, format!("Backend {name} has no usable server: its requests get 503."));
+        let back = backend.back_in_seconds.map_or(String::new(), |seconds| {
+            format!(" The first comes back in {} by itself.", units::seconds(seconds.ceil() as u64))
+        });
+        critical(notices, format!("Backend {name} has no usable server: its requests get 503.{back}"));
     } else if let (Some(active), Some(first)) = (backend.active_tier, backend.first_tier)
         && active > first
     {
@@ -84,6 +89,10 @@ fn of_backend(backend: &Backend, notices: &mut Vec<Notice>) {
             notices,
             format!("Backend {name} runs on tier {active}: no server of tier {first} is usable."),
         );
+    }
+    if let (Some(helping), Some(active)) = (backend.helping_tier, backend.active_tier) {
+        let text = format!("tier {helping} helps out, because too few servers of tier {active} are usable");
+        warning(notices, format!("Backend {name}: {text}."));
     }
     if backend.queue > 0 && backend.queue >= backend.queue_max {
         let text = "its queue is full, more requests get 503 overloaded";
@@ -103,26 +112,62 @@ fn of_backend(backend: &Backend, notices: &mut Vec<Notice>) {
 
 fn of_server(backend: &Backend, server: &Server, notices: &mut Vec<Notice>) {
     let name = format!("{}/{}", backend.name, server.name);
+    let since = server.state_seconds.map_or(String::new(), |s| format!(" for {}", units::seconds(s)));
+    let left = server.state_ends_seconds.map_or(String::new(), |s| format!(", {} more", units::seconds(s)));
+    let why = server.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
     match server.state {
-        ServerState::Down => {
-            let since = server.state_seconds.map(|s| format!(" for {}", super::units::seconds(s)));
+        Status::Down => {
             let reason = match &server.check {
                 Some(check) => format!(": {} ({})", check.reason, check.code),
-                None => ": not checked yet".to_owned(),
+                None => why,
             };
-            warning(notices, format!("Server {name} is down{}{reason}.", since.unwrap_or_default()));
+            warning(notices, format!("Server {name} is down{since}{reason}."));
         }
-        ServerState::Maint => warning(notices, format!("Server {name} is in maintenance.")),
-        ServerState::Drain => {
-            warning(notices, format!("Server {name} is draining: it gets no new requests."))
+        Status::NotChecked => warning(notices, format!("Server {name} is not checked yet, so not in use.")),
+        Status::Unresolved => {
+            let text = "has no address, so no traffic: its name does not resolve";
+            warning(notices, format!("Server {name} {text}."));
         }
-        ServerState::Up => {
+        Status::Misconfigured => misconfigured(backend, server, &why, notices),
+        Status::BreakerOpen => {
+            warning(notices, format!("Server {name} is cut off by its circuit breaker{since}{left}{why}."));
+        }
+        Status::HalfOpen => {
+            let text = "is on trial: its circuit breaker closes if a few requests succeed";
+            warning(notices, format!("Server {name} {text}."));
+        }
+        Status::Ejected => {
+            warning(notices, format!("Server {name} is ejected{since}{left}{why}."));
+        }
+        Status::Cooldown => {
+            warning(notices, format!("Server {name} is in a cooldown{since}{left}{why}."));
+        }
+        Status::Slow => {
+            warning(notices, format!("Server {name} is slow, so last in line{since}{why}."));
+        }
+        Status::Maint => warning(notices, format!("Server {name} is in maintenance.")),
+        Status::Drain => warning(notices, format!("Server {name} is draining: it gets no new requests.")),
+        Status::Up => {
             if let Some(check) = server.check.as_ref().filter(|check| !check.passed) {
                 let text = format!("is up, but its last check failed: {} ({})", check.reason, check.code);
                 warning(notices, format!("Server {name} {text}."));
             }
         }
     }
+}
+
+/// Nothing mends this but a person; when nothing else of its tier is usable, clients are likely to feel it.
+fn misconfigured(backend: &Backend, server: &Server, why: &str, notices: &mut Vec<Notice>) {
+    let (tier, name) = (server.tier, format!("{}/{}", backend.name, server.name));
+    let alone = !backend
+        .servers
+        .iter()
+        .any(|other| other.tier == tier && other.usable && other.state != Status::Misconfigured);
+    let also = if alone { format!(". No other server of tier {tier} is usable") } else { String::new() };
+    let text = "refuses our api_key, so it is asked last";
+    let severity = if alone { Severity::Critical } else { Severity::Warning };
+    let message = format!("Server {name} {text}{why}{also}. Put a good key in the file and reload.");
+    notices.push(Notice { severity, message });
 }
 
 fn of_frontend(frontend: &Frontend, notices: &mut Vec<Notice>) {

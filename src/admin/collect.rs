@@ -4,16 +4,15 @@ use crate::admin::View;
 use crate::admin::attention;
 use crate::admin::health::Readiness;
 use crate::admin::report::{
-    Backend, Check, Denied, Frontend, Node, Recent, Report, Server, ServerState, Table,
+    Backend, Check, Denied, Event, Events, Frontend, Node, Quantiles, Recent, Report, Server, Table,
 };
-use crate::admin::trend::{Reading, Readings, Subject};
+use crate::admin::trend::{self, Reading, Readings, Subject};
 use crate::base::clock::{self, Tick};
 use crate::config::checked::TableKey;
-use crate::observe::cell::Classes;
+use crate::observe::events::KEPT;
 use crate::observe::histogram::Histogram;
+use crate::observe::stats::Traffic;
 use crate::pool::Member;
-use crate::pool::health::State as Health;
-use crate::pool::server::Admin;
 use crate::runtime::snapshot::{self, Snapshot};
 
 impl View {
@@ -28,9 +27,18 @@ impl View {
                 .collect(),
             backends: snapshot.backends.iter().map(|backend| self.backend(backend, now)).collect(),
             tables: snapshot.tables.iter().map(table).collect(),
+            events: self.events(None),
         };
         report.attention = attention::notices(&report);
         report
+    }
+
+    /// What has changed lately, newest first; of one backend, or of all.
+    pub fn events(&self, backend: Option<&str>) -> Events {
+        let wanted =
+            |event: &crate::observe::events::Event| backend.is_none_or(|name| *event.backend == *name);
+        let events = self.state.events.recent(KEPT).into_iter().filter(wanted).map(event).collect();
+        Events { total: self.state.events.total(), events }
     }
 
     /// Keeps a reading for what is recent; called every [`super::trend::EVERY`].
@@ -110,13 +118,16 @@ impl View {
 
     fn backend(&self, backend: &snapshot::Backend, now: Tick) -> Backend {
         let (pool, traffic) = (&backend.pool, &backend.stats.traffic);
-        let usable = pool.usable_count();
+        let usable = pool.usable_count(now);
+        let shape = pool.shape(now);
         let subject = Subject::Backend(backend.name.to_string());
         Backend {
             name: backend.name.to_string(),
             up: usable > 0,
             usable_servers: usable,
-            active_tier: pool.active_tier(),
+            active_tier: shape.active,
+            helping_tier: shape.helping,
+            back_in_seconds: pool.back_in(now).filter(|_| usable == 0).map(|time| time.as_secs_f64()),
             first_tier: pool.members().iter().map(|member| member.tier).min(),
             balance: backend.balance.to_string(),
             in_flight: traffic.sessions.current(),
@@ -127,6 +138,9 @@ impl View {
             responses: traffic.answers.read().into(),
             retries: traffic.retries.get(),
             retries_refused: backend.stats.retries_refused.get(),
+            hedges: backend.stats.hedges.get(),
+            hedges_won: backend.stats.hedges_won.get(),
+            hedges_refused: backend.stats.hedges_refused.get(),
             connect_errors: traffic.connect_errors.get(),
             response_errors: traffic.response_errors.get(),
             bytes_in: traffic.bytes_in.get(),
@@ -142,16 +156,21 @@ impl View {
         let (server, member) = (backend.servers.get(index)?, backend.pool.members().get(index)?);
         let traffic = &server.stats.traffic;
         let up_time = traffic.availability.read(now);
-        let usable = backend.pool.usable(index);
+        let usable = backend.pool.usable(index, now);
+        let state = backend.pool.status(index, now);
+        let latest = server.stats.latest_change.lock().clone().filter(|latest| latest.to == state.label());
+        let since = latest.as_ref().map(|latest| latest.at).or(member.server.last_change());
         let subject = Subject::Server(backend.name.to_string(), server.target.name.to_string());
         Some(Server {
             name: server.target.name.to_string(),
             address: super::host_and_port(server),
-            status: backend.pool.status_text(index).into_owned(),
-            state: server_state(backend, member),
+            status: backend.pool.status_text(index, now).into_owned(),
+            state,
+            state_ends_seconds: latest.as_ref().and_then(|latest| ahead(latest.until?, now)),
+            why: latest.map(|latest| latest.why),
             usable,
-            active: usable && backend.pool.active_tier() == Some(member.tier),
-            state_seconds: member.server.last_change().map(|at| now.since(at).as_secs()),
+            active: usable && backend.pool.active_tier(now) == Some(member.tier),
+            state_seconds: since.map(|at| now.since(at).as_secs()),
             check: check(member, now),
             checks: server.stats.checks.get(),
             check_failures: server.stats.check_failures.get(),
@@ -166,24 +185,44 @@ impl View {
             retries: traffic.retries.get(),
             connect_errors: traffic.connect_errors.get(),
             response_errors: traffic.response_errors.get(),
+            failures: trend::failures(&server.stats.failures.read(), &[]),
             bytes_in: traffic.bytes_in.get(),
             bytes_out: traffic.bytes_out.get(),
+            duration: quantiles(&traffic.duration),
+            first_byte: quantiles(&traffic.first_byte),
+            first_content: quantiles(&traffic.first_content),
             recent: self.recent(&subject, &of_server(server), now),
         })
     }
 }
 
-/// The same words for the page and for `tidegate_server_state`.
-pub fn server_state(backend: &snapshot::Backend, member: &Member) -> ServerState {
-    let up =
-        !member.server.lost() && (backend.pool.checks().is_none() || member.server.state() == Health::Up);
-    match member.server.admin() {
-        Admin::Maint => ServerState::Maint,
-        _ if !up => ServerState::Down,
-        Admin::Drain => ServerState::Drain,
-        Admin::Ready if member.effective_weight() == 0 => ServerState::Drain,
-        Admin::Ready => ServerState::Up,
+/// Whole seconds until then, the one that has begun counts; `None` when it is over.
+fn ahead(then: Tick, now: Tick) -> Option<u64> {
+    let left = then.since(now);
+    (!left.is_zero()).then(|| left.as_millis().div_ceil(1000)).and_then(|seconds| u64::try_from(seconds).ok())
+}
+
+fn event(event: crate::observe::events::Event) -> Event {
+    Event {
+        // To the millisecond: more digits would only be noise.
+        at: event.at.as_millis() as f64 / 1000.0,
+        kind: event.kind.label(),
+        tone: event.tone.label(),
+        backend: event.backend.to_string(),
+        server: event.server.map(|server| server.to_string()),
+        from: event.from.into_owned(),
+        to: event.to.into_owned(),
+        why: event.why,
+        lasted_seconds: event.lasted.map(|lasted| lasted.as_secs_f64()),
+        expected_seconds: event.expected.map(|expected| expected.as_secs_f64()),
     }
+}
+
+/// Since the start.
+fn quantiles(histogram: &Histogram) -> Quantiles {
+    let snapshot = histogram.snapshot();
+    let at = |q| snapshot.quantile(q).map(|time| time.as_secs_f64());
+    Quantiles { p50: at(0.5), p95: at(0.95), p99: at(0.99) }
 }
 
 fn check(member: &Member, now: Tick) -> Option<Check> {
@@ -217,24 +256,37 @@ fn table(table: &snapshot::StickTable) -> Table {
 
 fn of_frontend(frontend: &snapshot::Frontend) -> Reading {
     let stats = &frontend.stats;
-    reading(stats.requests.total(), &stats.answers, &stats.duration, &stats.first_byte)
+    Reading {
+        requests: stats.requests.total(),
+        classes: stats.answers.read(),
+        duration: stats.duration.snapshot(),
+        first_byte: stats.first_byte.snapshot(),
+        ..Reading::default()
+    }
 }
 
 fn of_backend(backend: &snapshot::Backend) -> Reading {
-    let traffic = &backend.stats.traffic;
-    reading(traffic.sessions.total(), &traffic.answers, &traffic.duration, &traffic.first_byte)
+    let mut failures: Vec<(&'static str, u64)> = Vec::new();
+    for (kind, count) in backend.servers.iter().flat_map(|server| server.stats.failures.read()) {
+        match failures.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, sum)) => *sum += count,
+            None => failures.push((kind, count)),
+        }
+    }
+    Reading { failures, ..of_traffic(&backend.stats.traffic) }
 }
 
 fn of_server(server: &snapshot::Server) -> Reading {
-    let traffic = &server.stats.traffic;
-    reading(traffic.sessions.total(), &traffic.answers, &traffic.duration, &traffic.first_byte)
+    Reading { failures: server.stats.failures.read(), ..of_traffic(&server.stats.traffic) }
 }
 
-fn reading(requests: u64, answers: &Classes, duration: &Histogram, first_byte: &Histogram) -> Reading {
+fn of_traffic(traffic: &Traffic) -> Reading {
     Reading {
-        requests,
-        classes: answers.read(),
-        duration: duration.snapshot(),
-        first_byte: first_byte.snapshot(),
+        requests: traffic.sessions.total(),
+        classes: traffic.answers.read(),
+        duration: traffic.duration.snapshot(),
+        first_byte: traffic.first_byte.snapshot(),
+        first_content: traffic.first_content.snapshot(),
+        failures: Vec::new(),
     }
 }

@@ -1,9 +1,10 @@
 //! Everything the stats page shows, in plain values: what `/api/v1/status` sends as JSON and what the page is rendered
 //! from, so that the two cannot disagree. What is unknown is `null`, never 0.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::admin::attention::Notice;
+use crate::pool::Status;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -13,6 +14,37 @@ pub struct Report {
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
     pub tables: Vec<Table>,
+    /// `/api/v1/events` has them for machines.
+    #[serde(skip)]
+    pub events: Events,
+}
+
+/// What `/api/v1/events` sends.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Events {
+    /// All since the start, those that are no longer kept too.
+    pub total: u64,
+    /// Newest first.
+    pub events: Vec<Event>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// Seconds since 1970, with milliseconds.
+    pub at: f64,
+    /// `server`, or what became of the tiers: `failover`, `failback`, `outage`, `recovery`, `help_begins`, `help_ends`.
+    pub kind: &'static str,
+    /// `better`, `worse`, `alarm`.
+    pub tone: &'static str,
+    pub backend: String,
+    pub server: Option<String>,
+    pub from: String,
+    pub to: String,
+    pub why: String,
+    /// It had been `from` for so long.
+    pub lasted_seconds: Option<f64>,
+    /// It will be `to` for so long, where that is known.
+    pub expected_seconds: Option<f64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -59,6 +91,10 @@ pub struct Backend {
     /// The tier that takes new requests; `null` when none can.
     pub active_tier: Option<u32>,
     pub first_tier: Option<u32>,
+    /// The tier that takes a share because the active one is short of servers.
+    pub helping_tier: Option<u32>,
+    /// Nothing is usable: until the first comes back by time alone, where that is known.
+    pub back_in_seconds: Option<f64>,
     /// As the file has it: `round_robin`, `hash(src)`, ...
     pub balance: String,
     pub in_flight: u64,
@@ -69,6 +105,10 @@ pub struct Backend {
     pub responses: Responses,
     pub retries: u64,
     pub retries_refused: u64,
+    /// Requests for which a second server was asked while the first was still silent.
+    pub hedges: u64,
+    pub hedges_won: u64,
+    pub hedges_refused: u64,
     pub connect_errors: u64,
     pub response_errors: u64,
     pub bytes_in: u64,
@@ -82,9 +122,14 @@ pub struct Server {
     pub name: String,
     /// `host:port` as the file has it.
     pub address: String,
-    /// HAProxy's words: `UP`, `UP 2/3`, `DOWN`, `DOWN 1/2`, `DRAIN`, `MAINT`, `no check`.
+    /// HAProxy's words: `UP`, `UP 2/3`, `DOWN`, `DOWN 1/2`, `DRAIN`, `MAINT`, `no check`, and ours in the same manner.
     pub status: String,
-    pub state: ServerState,
+    #[serde(serialize_with = "label")]
+    pub state: Status,
+    /// Why it is in this state; `null` where nothing has changed yet.
+    pub why: Option<String>,
+    /// Until time alone changes it, where that is known.
+    pub state_ends_seconds: Option<u64>,
     /// May take traffic now.
     pub usable: bool,
     /// Usable and in the tier that is active.
@@ -105,35 +150,27 @@ pub struct Server {
     pub retries: u64,
     pub connect_errors: u64,
     pub response_errors: u64,
+    /// Attempts that failed by its own fault, by what it was.
+    pub failures: Vec<Failures>,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    /// Since the start; `recent` has the last minute's.
+    pub duration: Quantiles,
+    pub first_byte: Quantiles,
+    pub first_content: Quantiles,
     pub recent: Recent,
 }
 
 /// The label of `tidegate_server_state`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ServerState {
-    /// Checks pass, or there are none.
-    Up,
-    /// Checks fail, or none has ended yet.
-    Down,
-    Drain,
-    Maint,
+fn label<S: Serializer>(state: &Status, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.label())
 }
 
-impl ServerState {
-    pub const ALL: [ServerState; 4] =
-        [ServerState::Up, ServerState::Down, ServerState::Drain, ServerState::Maint];
-
-    pub fn label(self) -> &'static str {
-        match self {
-            ServerState::Up => "up",
-            ServerState::Down => "down",
-            ServerState::Drain => "drain",
-            ServerState::Maint => "maint",
-        }
-    }
+/// Failures of one kind: `connect`, `first_byte`, `status`, ...
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Failures {
+    pub kind: &'static str,
+    pub count: u64,
 }
 
 /// The latest health check.
@@ -178,7 +215,7 @@ pub struct Denied {
 }
 
 /// The last minute, or less after a start.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Recent {
     pub seconds: f64,
     pub requests: u64,
@@ -188,6 +225,10 @@ pub struct Recent {
     pub duration: Quantiles,
     /// From the first byte of the request (on a server: from sending it) to the first of the answer.
     pub first_byte: Quantiles,
+    /// The same to the first content of an event stream.
+    pub first_content: Quantiles,
+    /// Attempts that failed by a server's fault, by what it was, the most frequent first.
+    pub failures: Vec<Failures>,
 }
 
 /// Seconds; `null` when there was nothing to measure.

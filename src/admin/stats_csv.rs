@@ -33,7 +33,9 @@ pub fn rows(view: &View) -> Vec<Row> {
     for (index, backend) in snapshot.backends.iter().enumerate() {
         let iid = snapshot.frontends.len() + index + 1;
         for (position, (server, member)) in backend.servers.iter().zip(backend.pool.members()).enumerate() {
-            rows.push(of_server(backend, server, member, [iid, position + 1], now));
+            let mut row = of_server(backend, server, member, [iid, position + 1], now);
+            row.set(Column::Status, backend.pool.status_text(position, now));
+            rows.push(row);
         }
         rows.push(of_backend(view, backend, iid, now));
     }
@@ -86,7 +88,6 @@ fn of_server(backend: &Backend, server: &Server, member: &Member, ids: [usize; 2
         .set(Column::Qmax, 0)
         .set(Column::Scur, member.server.in_flight())
         .set_known(Column::Slim, member.max_concurrent)
-        .set(Column::Status, member.server.status_text(checks, member.effective_weight()))
         .set(Column::Weight, member.effective_weight())
         .set(Column::Uweight, member.effective_weight())
         .set(Column::Act, 1 - backup)
@@ -114,15 +115,17 @@ fn of_backend(view: &View, backend: &Backend, iid: usize, now: Tick) -> Row {
     let mut row = new_row(&backend.name, "BACKEND", Type::Backend, [iid, 0]);
     let (pool, traffic) = (&backend.pool, &backend.stats.traffic);
     let usable = |backup: bool| {
-        let fits =
-            |(index, member): &(usize, &Member)| pool.usable(*index) && is_backup(backend, member) == backup;
+        let fits = |(index, member): &(usize, &Member)| {
+            pool.usable(*index, now) && is_backup(backend, member) == backup
+        };
         pool.members().iter().enumerate().filter(fits).count()
     };
+    let active = pool.active_tier(now);
     let weight: u32 = pool
         .members()
         .iter()
         .enumerate()
-        .filter(|(index, member)| pool.usable(*index) && pool.active_tier() == Some(member.tier))
+        .filter(|(index, member)| pool.usable(*index, now) && active == Some(member.tier))
         .map(|(_, member)| u32::from(member.effective_weight()))
         .sum();
     let up_time = traffic.availability.read(now);
@@ -131,7 +134,7 @@ fn of_backend(view: &View, backend: &Backend, iid: usize, now: Tick) -> Row {
         .set(Column::Qmax, pool.queue().peak())
         .set(Column::Scur, traffic.sessions.current())
         .set(Column::Dreq, backend.stats.denied_requests.get())
-        .set(Column::Status, if pool.usable_count() > 0 { "UP" } else { "DOWN" })
+        .set(Column::Status, if pool.usable_count(now) > 0 { "UP" } else { "DOWN" })
         .set(Column::Weight, weight)
         .set(Column::Uweight, weight)
         .set(Column::Act, usable(false))

@@ -3,6 +3,7 @@
 //! renderer, and what it shows cannot disagree with itself.
 
 mod backends;
+mod events;
 mod frontends;
 mod html;
 mod tables;
@@ -57,6 +58,7 @@ pub fn render(report: &Report) -> String {
     attention(&mut out, report);
     frontends::render(&mut out, &report.frontends);
     backends::render(&mut out, &report.backends);
+    events::render(&mut out, &report.events, report.node.at);
     tables::render(&mut out, &report.tables);
     footer(&mut out, &report.node);
     let _ = writeln!(out, "</main>\n<script>{SCRIPT}</script>\n</body>\n</html>");
@@ -112,7 +114,8 @@ fn footer(out: &mut String, node: &Node) {
     let _ = writeln!(
         out,
         "<footer><p>process {} &middot; {} access log lines dropped &middot; figures for machines: \
-         <a href=\"/metrics\">metrics</a>, <a href=\"/stats;csv\">CSV</a>, <a href=\"/api/v1/status\">JSON</a></p></footer>",
+         <a href=\"/metrics\">metrics</a>, <a href=\"/stats;csv\">CSV</a>, <a href=\"/api/v1/status\">JSON</a>, \
+         <a href=\"/api/v1/events\">events</a></p></footer>",
         node.pid,
         units::count(node.log_lines_dropped)
     );

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::admin::report::{Quantiles, Recent};
+use crate::admin::report::{Failures, Quantiles, Recent};
 use crate::base::clock::Tick;
 use crate::observe::histogram;
 
@@ -28,6 +28,9 @@ pub struct Reading {
     pub classes: [u64; 6],
     pub duration: histogram::Snapshot,
     pub first_byte: histogram::Snapshot,
+    pub first_content: histogram::Snapshot,
+    /// By kind.
+    pub failures: Vec<(&'static str, u64)>,
 }
 
 /// All readings of one moment.
@@ -66,8 +69,20 @@ impl Trend {
             responses: classes.into(),
             duration: quantiles(&current.duration, &before.duration),
             first_byte: quantiles(&current.first_byte, &before.first_byte),
+            first_content: quantiles(&current.first_content, &before.first_content),
+            failures: failures(&current.failures, &before.failures),
         }
     }
+}
+
+/// What came since, the most frequent first.
+pub fn failures(current: &[(&'static str, u64)], before: &[(&'static str, u64)]) -> Vec<Failures> {
+    let then = |kind| before.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| *count);
+    let since =
+        |&(kind, count): &(&'static str, u64)| Failures { kind, count: count.saturating_sub(then(kind)) };
+    let mut failures: Vec<Failures> = current.iter().map(since).filter(|of| of.count > 0).collect();
+    failures.sort_by_key(|of| (std::cmp::Reverse(of.count), of.kind));
+    failures
 }
 
 fn quantiles(current: &histogram::Snapshot, before: &histogram::Snapshot) -> Quantiles {
@@ -123,6 +138,16 @@ mod tests {
         assert!(recent.duration.p99.unwrap() <= 0.0025);
         assert_eq!(recent.first_byte.p50, None);
         assert_eq!(trend.past.len(), 13);
+    }
+
+    #[test]
+    fn failures_are_those_since_then_the_most_frequent_first() {
+        let now = [("connect", 5), ("status", 9), ("cut", 2)];
+        let since = failures(&now, &[("connect", 5), ("status", 8)]);
+        assert_eq!(
+            since.iter().map(|of| (of.kind, of.count)).collect::<Vec<_>>(),
+            [("cut", 2), ("status", 1)]
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use hyper::header::{
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Method, Response, StatusCode, Uri};
+use serde::Serialize;
 
 use super::access;
 use crate::admin::View;
@@ -19,6 +20,7 @@ const PATHS: &str = "\
 /stats          the stats page, for people
 /stats;csv      the same figures as HAProxy's CSV
 /api/v1/status  the same figures as JSON
+/api/v1/events  what has changed lately, as JSON
 /metrics        for Prometheus
 /health         200 while the process lives
 /ready          200 while it may take traffic
@@ -47,7 +49,8 @@ pub fn answer(view: &View, method: &Method, uri: &Uri, headers: &HeaderMap) -> R
         "/" => moved("/stats"),
         "/stats" => page(view),
         "/stats;csv" => respond(StatusCode::OK, TEXT, stats_csv::text(view)),
-        "/api/v1/status" => status(view),
+        "/api/v1/status" => json(&view.report()),
+        "/api/v1/events" => json(&view.events(None)),
         "/metrics" => respond(StatusCode::OK, exposition::CONTENT_TYPE, prometheus::text(view)),
         _ => {
             let body = format!("nothing here; there is:\n\n{PATHS}");
@@ -74,8 +77,8 @@ fn page(view: &View) -> Response<Full<Bytes>> {
     page
 }
 
-fn status(view: &View) -> Response<Full<Bytes>> {
-    match serde_json::to_string(&view.report()) {
+fn json(document: &impl Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_string(document) {
         Ok(mut body) => {
             body.push('\n');
             respond(StatusCode::OK, "application/json", body)

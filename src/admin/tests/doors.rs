@@ -14,6 +14,7 @@ use crate::config::load_text;
 use crate::config::source::Environment;
 use crate::pool::health::{CheckResult, Thresholds, Verdict};
 use crate::runtime::compile::compile;
+use crate::runtime::events;
 use crate::runtime::state::State;
 use crate::runtime::store::Store;
 use crate::stick::Key;
@@ -56,10 +57,12 @@ fn node(config: &str) -> Node {
     state.clock.advance(Duration::from_secs(100));
     let now = state.clock.now();
     let results = [(Verdict::AnswerOk, "status 200"), (Verdict::ConnectFailed, "connection refused")];
-    for (member, (verdict, reason)) in snapshot.backends[0].pool.members().iter().zip(results) {
+    let backend = &snapshot.backends[0];
+    for (index, (verdict, reason)) in results.into_iter().enumerate() {
         let took = Duration::from_millis(3);
         let result = CheckResult { verdict, code: None, reason: reason.into(), took };
-        member.server.report(result, Thresholds::default(), now);
+        let change = backend.pool.members()[index].server.report(result, Thresholds::default(), now);
+        events::server_changed(&state, backend, index, &change.unwrap());
     }
     for (ip, requests) in [("192.0.2.1", 7), ("192.0.2.2", 2)] {
         let tracked = snapshot.tables[0].table.track(Key::address(ip.parse().unwrap()), now).unwrap();
@@ -68,6 +71,8 @@ fn node(config: &str) -> Node {
     let frontend = &snapshot.frontends[0];
     frontend.answers[0][0].count(Some(200));
     frontend.stats.denied.count("plan_requests");
+    backend.servers[0].stats.failures.count("first_byte");
+    backend.servers[0].stats.traffic.duration.observe(Duration::from_millis(7));
     frontend.stats.duration.observe(Duration::from_millis(5));
     drop(frontend.stats.request(now));
     let store = Arc::new(Store::new(snapshot));
@@ -134,6 +139,7 @@ fn every_path_answers() {
             ("/stats", "text/html", "connection refused"),
             ("/stats;csv", "text/plain", "ai,BACKEND,"),
             ("/api/v1/status", "application/json", "\"reason\":\"connection refused\""),
+            ("/api/v1/events", "application/json", "\"why\":\"connection refused\""),
             ("/metrics", "text/plain; version=0.0.4", "# TYPE tidegate_requests_total counter\n"),
             ("/health", "text/plain", "alive"),
         ] {
@@ -204,6 +210,10 @@ fn every_metric_is_declared_once_and_figures_are_those_of_the_cells() {
             "tidegate_server_state{backend=\"ai\",server=\"one\",state=\"up\"} 1",
             "tidegate_server_state{backend=\"ai\",server=\"one\",state=\"down\"} 0",
             "tidegate_server_state{backend=\"ai\",server=\"two\",state=\"down\"} 1",
+            "tidegate_server_state{backend=\"ai\",server=\"two\",state=\"breaker_open\"} 0",
+            "tidegate_server_changes_total{backend=\"ai\",server=\"two\",to=\"down\"} 1",
+            "tidegate_server_failures_total{backend=\"ai\",server=\"one\",kind=\"first_byte\"} 1",
+            "tidegate_hedges_total{backend=\"ai\"} 0",
             "tidegate_backend_active_tier{backend=\"ai\"} 1",
             "tidegate_table_entries{table=\"by_ip\"} 2",
             "tidegate_server_max_concurrent{backend=\"ai\",server=\"one\"} 20",
@@ -224,9 +234,52 @@ fn status_is_one_json_document() {
         assert_eq!(status["node"]["uptime_seconds"], 100);
         assert_eq!(status["backends"][0]["servers"][1]["state"], "down");
         assert_eq!(status["backends"][0]["servers"][1]["check"]["code"], "L4CON");
+        assert_eq!(status["backends"][0]["servers"][0]["failures"][0]["kind"], "first_byte");
+        assert_eq!(status["backends"][0]["servers"][0]["recent"]["failures"][0]["count"], 1);
+        assert_eq!(status["backends"][0]["servers"][0]["duration"]["p50"], 0.0075);
         assert_eq!(status["frontends"][0]["addresses"][0], "127.0.0.1:8443");
         let notices = status["attention"].as_array().unwrap();
         assert!(notices.iter().any(|n| n["message"].as_str().unwrap().contains("ai/two is down")), "{body}");
+    });
+}
+
+#[test]
+fn a_change_is_one_event_wherever_one_looks() {
+    run(async {
+        let node = node(CONFIG);
+        node.view.state.ready.store(true, Ordering::Relaxed);
+        let body = ask(node.http().await, "GET", "/api/v1/events", "").await.body;
+        let known: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let newest = &known["events"][0];
+        assert_eq!(known["total"], 2);
+        assert_eq!((&newest["server"], &newest["tone"]), (&"two".into(), &"worse".into()));
+        assert_eq!((&newest["from"], &newest["to"]), (&"not_checked".into(), &"down".into()));
+
+        // An order is an event, and what it means for the tiers is another.
+        assert_eq!(node.command("disable server ai/one\n").await, "\n");
+        let lines = node.command("show events\n").await;
+        let expected = ["ai outage tier 1 -> none: one is in maintenance", "ai/one up -> maint"];
+        for (line, text) in lines.lines().zip(expected) {
+            assert!(line.contains(text), "{lines}");
+        }
+        assert_eq!(node.command("set server ai/one state maint; enable server ai/one\n").await, "\n\n");
+        let lines = node.command("show events ai\n").await;
+        let expected = ["ai recovery none -> tier 1: one is up", "ai/one maint -> up", "ai outage"];
+        for (line, text) in lines.lines().zip(expected) {
+            assert!(line.contains(text), "{lines}");
+        }
+        assert_eq!(lines.lines().filter(|line| !line.is_empty()).count(), 6, "{lines}");
+        // No weight is a drain.
+        node.command("set server ai/one weight 0\n").await;
+        assert!(
+            node.command("show events\n")
+                .await
+                .lines()
+                .nth(1)
+                .unwrap()
+                .contains("ai/one up -> drain: weight 0")
+        );
+        assert!(node.command("show events nope\n").await.contains("No such backend: nope"));
     });
 }
 

@@ -2,14 +2,27 @@ use super::sample;
 use crate::admin::attention::{self, Severity};
 use crate::admin::report::Report;
 use crate::admin::stats_page;
+use crate::pool::Status;
 
 /// `TIDEGATE_PAGE=FILE cargo test` writes the page for a look at it.
 #[test]
 fn page_shows_everything_and_escapes_names() {
     let page = stats_page::render(&sample::report());
-    for text in
-        ["https", "primary", "secondary", "images", "painter", "by_ip", "connection refused", "tier 2 active"]
-    {
+    for text in [
+        "https",
+        "primary",
+        "secondary",
+        "images",
+        "painter",
+        "by_ip",
+        "connection refused",
+        "tier 2 active",
+        "breaker open <i>12m 34s</i><i>, 48s more</i>",
+        "title=\"8 status, 3 first byte, 1 cut\">12<small>status, ...</small>",
+        "<td>182 ms<small>840 ms</small></td>",
+        "failover <i>tier 1 &rarr;</i> tier 2",
+        "81 hedges, 42 won, 3 refused",
+    ] {
         assert!(page.contains(text), "{text}");
     }
     assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"));
@@ -88,6 +101,38 @@ fn what_takes_the_reserve_is_a_warning() {
     assert_eq!(severity, Severity::Warning);
     let (severity, _) = one_notice(|report| report.node.log_lines_dropped = 1);
     assert_eq!(severity, Severity::Warning);
+}
+
+#[test]
+fn a_key_that_is_refused_is_critical_where_nothing_else_is_left_in_the_tier() {
+    let (severity, message) = one_notice(|report| {
+        let server = &mut report.backends[0].servers[0];
+        (server.state, server.why) = (Status::Misconfigured, Some("401 with our key".into()));
+    });
+    assert_eq!(severity, Severity::Critical);
+    let text = "Server images/painter refuses our api_key, so it is asked last: 401 with our key. No other server of tier \
+                1 is usable. Put a good key in the file and reload.";
+    assert_eq!(message, text);
+    let (severity, _) = one_notice(|report| {
+        let backend = &mut report.backends[0];
+        backend.servers.push(backend.servers[0].clone());
+        backend.servers[0].state = Status::Misconfigured;
+    });
+    assert_eq!(severity, Severity::Warning);
+}
+
+#[test]
+fn what_keeps_a_server_out_says_why_and_for_how_long() {
+    let (severity, message) = one_notice(|report| {
+        let server = &mut report.backends[0].servers[0];
+        (server.state, server.state_seconds, server.state_ends_seconds) =
+            (Status::Cooldown, Some(8), Some(12));
+        server.why = Some("status 429".into());
+    });
+    let text = "Server images/painter is in a cooldown for 8s, 12s more: status 429.";
+    assert_eq!((severity, message.as_str()), (Severity::Warning, text));
+    let (_, message) = one_notice(|report| report.backends[0].helping_tier = Some(2));
+    assert!(message.contains("tier 2 helps out"), "{message}");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use crate::admin::attention;
 use crate::admin::report::{
-    Backend, Check, Denied, Frontend, Node, Quantiles, Recent, Report, Responses, Server, ServerState, Table,
+    Backend, Check, Denied, Event, Events, Failures, Frontend, Node, Quantiles, Recent, Report, Responses,
+    Server, Table,
 };
+use crate::pool::Status;
 
 pub fn report() -> Report {
     let mut report = Report {
@@ -24,15 +26,31 @@ pub fn report() -> Report {
             backend(
                 "ai",
                 vec![
-                    Server { check: failed(), state: ServerState::Down, ..server("primary", "DOWN", 1) },
+                    Server { check: failed(), state: Status::Down, ..server("primary", "DOWN", 1) },
                     Server { active: true, usable: true, ..server("secondary", "UP 2/3", 2) },
-                    Server { state: ServerState::Drain, ..server("old", "DRAIN", 2) },
-                    Server { state: ServerState::Maint, ..server("spare", "MAINT", 3) },
+                    Server { state: Status::Drain, ..server("old", "DRAIN", 2) },
+                    Server { state: Status::Maint, ..server("spare", "MAINT", 3) },
+                    Server {
+                        why: Some("5 failures in a row, the last: status 503".into()),
+                        state_ends_seconds: Some(48),
+                        ..troubled("broken", Status::BreakerOpen)
+                    },
+                    Server {
+                        why: Some("status 429, retry-after 20s".into()),
+                        state_ends_seconds: Some(12),
+                        ..troubled("limited", Status::Cooldown)
+                    },
+                    Server { usable: true, ..troubled("keyless", Status::Misconfigured) },
+                    Server { usable: true, ..troubled("sluggish", Status::Slow) },
+                    troubled("thrown", Status::Ejected),
+                    Server { usable: true, ..troubled("trial", Status::HalfOpen) },
+                    Server { check: None, ..troubled("nameless", Status::Unresolved) },
                 ],
             ),
             Backend { active_tier: Some(1), ..backend("images", vec![quiet()]) },
         ],
         tables: vec![table("by_ip", 61_234, 100_000, 0), table("by_key", 1000, 1000, 12)],
+        events: events(),
     };
     report.attention = attention::notices(&report);
     report
@@ -51,6 +69,47 @@ fn recent(requests: u64) -> Recent {
         },
         duration: Quantiles { p50: Some(0.84), p95: Some(4.2), p99: Some(12.4) },
         first_byte: Quantiles { p50: Some(0.182), p95: Some(0.91), p99: Some(2.1) },
+        first_content: Quantiles { p50: Some(0.282), p95: Some(1.31), p99: Some(2.6) },
+        failures: Vec::new(),
+    }
+}
+
+fn events() -> Events {
+    let event = |ago: f64, kind, tone, server: Option<&str>, from: &str, to: &str, why: &str| Event {
+        at: 1_795_274_098.0 - ago,
+        kind,
+        tone,
+        backend: "ai".into(),
+        server: server.map(str::to_owned),
+        from: from.into(),
+        to: to.into(),
+        why: why.into(),
+        lasted_seconds: Some(7380.0),
+        expected_seconds: (to == "breaker_open").then_some(60.0),
+    };
+    let broken = "5 failures in a row, the last: status 503";
+    let events = vec![
+        event(12.0, "server", "worse", Some("broken"), "up", "breaker_open", broken),
+        event(40.0, "server", "better", Some("secondary"), "down", "up", "status 200"),
+        event(754.0, "failover", "worse", None, "tier 1", "tier 2", "primary is down"),
+        event(754.0, "server", "worse", Some("primary"), "up", "down", "connection refused"),
+        event(800.0, "server", "alarm", Some("keyless"), "up", "misconfigured", "status 401 <with> our key"),
+    ];
+    Events { total: 5, events }
+}
+
+/// Out by what its traffic, or its name, came to.
+fn troubled(name: &str, state: Status) -> Server {
+    let failures = vec![
+        Failures { kind: "status", count: 8 },
+        Failures { kind: "first_byte", count: 3 },
+        Failures { kind: "cut", count: 1 },
+    ];
+    Server {
+        state,
+        failures: failures.clone(),
+        recent: Recent { failures, ..recent(120) },
+        ..server(name, "DOWN", 2)
     }
 }
 
@@ -91,6 +150,8 @@ fn backend(name: &str, servers: Vec<Server>) -> Backend {
         usable_servers: 1,
         active_tier: Some(2),
         first_tier: Some(1),
+        helping_tier: None,
+        back_in_seconds: None,
         balance: "hash(header(x-session))".into(),
         in_flight: 61,
         queue: 7,
@@ -100,6 +161,9 @@ fn backend(name: &str, servers: Vec<Server>) -> Backend {
         responses: responses(1),
         retries: 412,
         retries_refused: 2,
+        hedges: 81,
+        hedges_won: 42,
+        hedges_refused: 3,
         connect_errors: 380,
         response_errors: 41,
         bytes_in: 3_100_000_000,
@@ -114,7 +178,9 @@ fn server(name: &str, status: &str, tier: u32) -> Server {
         name: name.into(),
         address: format!("{name}.example.com:443"),
         status: status.into(),
-        state: ServerState::Up,
+        state: Status::Up,
+        why: None,
+        state_ends_seconds: None,
         usable: false,
         active: false,
         state_seconds: Some(754),
@@ -139,8 +205,12 @@ fn server(name: &str, status: &str, tier: u32) -> Server {
         retries: 400,
         connect_errors: 380,
         response_errors: 41,
+        failures: vec![Failures { kind: "connect", count: 380 }, Failures { kind: "empty", count: 41 }],
         bytes_in: 3_100_000_000,
         bytes_out: 80_200_000_000,
+        duration: Quantiles::default(),
+        first_byte: Quantiles::default(),
+        first_content: Quantiles::default(),
         recent: recent(2430),
     }
 }
@@ -160,6 +230,7 @@ fn quiet() -> Server {
         retries: 0,
         connect_errors: 0,
         response_errors: 0,
+        failures: Vec::new(),
         recent: Recent::default(),
         ..server("painter", "no check", 1)
     }
