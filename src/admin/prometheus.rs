@@ -2,14 +2,13 @@
 //! with `docs/metrics.md`.
 
 mod process;
+mod servers;
 
 pub(super) use process::most_files;
 
 use crate::admin::View;
-use crate::admin::collect::server_state;
 use crate::admin::health::Readiness;
-use crate::admin::report::ServerState;
-use crate::observe::exposition::{Exposition, Family, Kind, Value};
+use crate::observe::exposition::{Exposition, Family, Kind};
 use crate::observe::histogram;
 use crate::runtime::snapshot::{Backend, Frontend, Server, Snapshot};
 
@@ -43,7 +42,8 @@ pub fn text(view: &View) -> String {
     page.finish()
 }
 
-const FAMILIES: &[&[Metric]] = &[REQUESTS, FRONTENDS, BACKENDS, SERVERS, TABLES, NODE, process::PROCESS];
+const FAMILIES: &[&[Metric]] =
+    &[REQUESTS, FRONTENDS, BACKENDS, servers::SERVERS, TABLES, NODE, process::PROCESS];
 
 const fn counter(
     name: &'static str,
@@ -94,6 +94,11 @@ const REQUESTS: &[Metric] = &[
         "From the first byte of a request to the first byte of its answer, by the server that answered.",
         |source, family| times(source, family, |server| server.stats.traffic.first_byte.snapshot()),
     ),
+    histogram(
+        "tidegate_first_content_seconds",
+        "From sending a request to the first content of an event stream, by the server that sent it.",
+        |source, family| times(source, family, |server| server.stats.traffic.first_content.snapshot()),
+    ),
     counter(
         "tidegate_denied_total",
         "Requests and connections refused before they reached a server, by reason.",
@@ -140,12 +145,35 @@ const FRONTENDS: &[Metric] = &[
 
 const BACKENDS: &[Metric] = &[
     gauge("tidegate_backend_usable_servers", "Servers that may take traffic now.", |source, family| {
-        backends(source, family, |b| Some(b.pool.usable_count() as u64));
+        let now = source.view.state.clock.now();
+        backends(source, family, |b| Some(b.pool.usable_count(now) as u64));
     }),
     gauge(
         "tidegate_backend_active_tier",
         "The tier that takes new requests; no sample while no server is usable.",
-        |source, family| backends(source, family, |b| b.pool.active_tier().map(u64::from)),
+        |source, family| {
+            let now = source.view.state.clock.now();
+            backends(source, family, |b| b.pool.active_tier(now).map(u64::from));
+        },
+    ),
+    gauge(
+        "tidegate_backend_helping_tier",
+        "The tier that takes a share of the requests because the active one is short of servers; else no sample.",
+        |source, family| {
+            let now = source.view.state.clock.now();
+            backends(source, family, |b| b.pool.shape(now).helping.map(u64::from));
+        },
+    ),
+    counter(
+        "tidegate_tier_changes_total",
+        "Switches between tiers, by kind: failover, failback, outage, recovery, help_begins, help_ends.",
+        |source, family| {
+            for backend in &source.snapshot.backends {
+                for (kind, count) in backend.stats.tier_changes.read() {
+                    family.sample(&[("backend", &*backend.name), ("kind", kind)], count);
+                }
+            }
+        },
     ),
     gauge("tidegate_queue_length", "Requests that wait for a free place on a server.", |source, family| {
         backends(source, family, |b| Some(b.pool.queue().len() as u64));
@@ -172,99 +200,16 @@ const BACKENDS: &[Metric] = &[
         "Retries that retry.budget did not afford.",
         |source, family| backends(source, family, |b| Some(b.stats.retries_refused.get())),
     ),
-];
-
-const SERVERS: &[Metric] = &[
-    gauge(
-        "tidegate_server_state",
-        "1 for the state that a server is in, 0 for the others: up, down, drain, maint. Without a check it counts as up.",
-        |source, family| {
-            for backend in &source.snapshot.backends {
-                for (server, member) in backend.servers.iter().zip(backend.pool.members()) {
-                    let state = server_state(backend, member);
-                    for known in ServerState::ALL {
-                        let labels = [
-                            ("backend", &*backend.name),
-                            ("server", &*server.target.name),
-                            ("state", known.label()),
-                        ];
-                        family.sample(&labels, u64::from(state == known));
-                    }
-                }
-            }
-        },
-    ),
-    gauge("tidegate_server_in_flight", "Requests on a server now.", |source, family| {
-        for backend in &source.snapshot.backends {
-            for (server, member) in backend.servers.iter().zip(backend.pool.members()) {
-                server_sample(family, backend, server, u64::from(member.server.in_flight()));
-            }
-        }
-    }),
-    gauge(
-        "tidegate_server_max_concurrent",
-        "Requests that a server takes at once; no sample where there is no limit.",
-        |source, family| {
-            for backend in &source.snapshot.backends {
-                for (server, member) in backend.servers.iter().zip(backend.pool.members()) {
-                    if let Some(max) = member.max_concurrent {
-                        server_sample(family, backend, server, u64::from(max.get()));
-                    }
-                }
-            }
-        },
-    ),
-    gauge("tidegate_server_weight", "The weight in force.", |source, family| {
-        for backend in &source.snapshot.backends {
-            for (server, member) in backend.servers.iter().zip(backend.pool.members()) {
-                server_sample(family, backend, server, u64::from(member.effective_weight()));
-            }
-        }
-    }),
-    counter("tidegate_server_attempts_total", "Attempts made on a server.", |source, family| {
-        servers(source, family, |server| server.stats.traffic.sessions.total());
-    }),
     counter(
-        "tidegate_server_connect_errors_total",
-        "Connections that could not be made: refused, unreachable, not resolved, too slow, TLS.",
-        |source, family| servers(source, family, |server| server.stats.traffic.connect_errors.get()),
+        "tidegate_hedges_total",
+        "Requests for which a second server was asked while the first was still silent.",
+        |source, family| backends(source, family, |b| Some(b.stats.hedges.get())),
     ),
-    counter(
-        "tidegate_server_response_errors_total",
-        "Answers that were broken, cut or missing.",
-        |source, family| servers(source, family, |server| server.stats.traffic.response_errors.get()),
-    ),
-    counter("tidegate_server_connects_total", "New connections made to a server.", |source, family| {
-        servers(source, family, |server| server.stats.traffic.connects.get())
+    counter("tidegate_hedges_won_total", "Hedges in which the second server was first.", |source, family| {
+        backends(source, family, |b| Some(b.stats.hedges_won.get()));
     }),
-    counter(
-        "tidegate_server_reuses_total",
-        "Requests sent on a connection that was already there.",
-        |source, family| servers(source, family, |server| server.stats.traffic.reuses.get()),
-    ),
-    counter(
-        "tidegate_server_bytes_in_total",
-        "Bytes of the requests that a server was given.",
-        |source, family| servers(source, family, |server| server.stats.traffic.bytes_in.get()),
-    ),
-    counter("tidegate_server_bytes_out_total", "Bytes of a server's answers.", |source, family| {
-        servers(source, family, |server| server.stats.traffic.bytes_out.get());
-    }),
-    counter("tidegate_server_checks_total", "Health checks made.", |source, family| {
-        servers(source, family, |server| server.stats.checks.get());
-    }),
-    counter(
-        "tidegate_server_check_failures_total",
-        "Health checks that failed while the server counted as up.",
-        |source, family| servers(source, family, |server| server.stats.check_failures.get()),
-    ),
-    counter("tidegate_server_downs_total", "Times a server went from up to down.", |source, family| {
-        let now = source.view.state.clock.now();
-        servers(source, family, |server| server.stats.traffic.availability.read(now).times_down);
-    }),
-    counter("tidegate_server_down_seconds_total", "All the time a server was down.", |source, family| {
-        let now = source.view.state.clock.now();
-        servers(source, family, |server| server.stats.traffic.availability.read(now).downtime.as_secs_f64());
+    counter("tidegate_hedges_refused_total", "Hedges that hedge.budget did not afford.", |source, family| {
+        backends(source, family, |b| Some(b.stats.hedges_refused.get()))
     }),
 ];
 
@@ -332,18 +277,6 @@ fn backends(source: &Source<'_>, family: &mut Family<'_>, value: impl Fn(&Backen
     }
 }
 
-fn servers<V: Into<Value>>(source: &Source<'_>, family: &mut Family<'_>, value: impl Fn(&Server) -> V) {
-    for backend in &source.snapshot.backends {
-        for server in &backend.servers {
-            server_sample(family, backend, server, value(server));
-        }
-    }
-}
-
-fn server_sample(family: &mut Family<'_>, backend: &Backend, server: &Server, value: impl Into<Value>) {
-    family.sample(&[("backend", &backend.name), ("server", &server.target.name)], value);
-}
-
 fn times(source: &Source<'_>, family: &mut Family<'_>, of: impl Fn(&Server) -> histogram::Snapshot) {
     for backend in &source.snapshot.backends {
         for server in &backend.servers {
@@ -389,7 +322,9 @@ mod tests {
             assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
             assert_eq!(
                 metric.kind == Kind::Histogram,
-                metric.name.ends_with("_duration_seconds") || metric.name.ends_with("_byte_seconds"),
+                ["_duration_seconds", "_byte_seconds", "_content_seconds"]
+                    .iter()
+                    .any(|end| metric.name.ends_with(end)),
                 "{}",
                 metric.name
             );
