@@ -3,6 +3,7 @@
 
 mod change;
 mod command;
+mod events;
 mod info;
 mod servers;
 mod table;

@@ -6,8 +6,9 @@ use std::fmt;
 use log::info;
 
 use crate::admin::View;
-use crate::pool::Member;
 use crate::pool::server::Admin;
+use crate::pool::{Change, Member};
+use crate::runtime::events;
 use crate::runtime::snapshot::{Backend, Snapshot};
 
 const USAGE: &str = "usage: set server <backend>/<server> state | weight\n";
@@ -47,6 +48,8 @@ pub fn put(view: &View, server: &str, admin: Admin) -> String {
 struct Found<'a> {
     backend: &'a Backend,
     member: &'a Member,
+    /// The server's position.
+    index: usize,
 }
 
 fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<Found<'a>, &'static str> {
@@ -56,16 +59,22 @@ fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<Found<'a>, &'static st
     }
     let found = snapshot.backends.iter().find(|known| *known.name == *backend);
     let backend = found.ok_or("No such backend.\n")?;
-    let member = backend.pool.members().iter().find(|member| member.server.name() == server);
-    Ok(Found { backend, member: member.ok_or("No such server.\n")? })
+    let mut members = backend.pool.members().iter().enumerate();
+    let found = members.find(|(_, member)| member.server.name() == server);
+    let (index, member) = found.ok_or("No such server.\n")?;
+    Ok(Found { backend, member, index })
 }
 
 impl Found<'_> {
     fn state(&self, view: &View, admin: Admin) {
-        let before = self.member.server.set_admin(admin, view.state.clock.now());
+        let (before, change) = self.member.server.set_admin(admin, view.state.clock.now());
+        let ended = change.as_ref().filter(|_| before == admin);
         if before != admin {
             self.tell(view, format_args!("{} (was {})", word(admin), word(before)));
+        } else if let Some(ended) = ended {
+            self.tell(view, format_args!("{} (it was {})", word(admin), events::in_words(ended.from)));
         }
+        self.note(view, change.as_ref());
     }
 
     fn weight(&self, view: &View, text: Option<&str>) -> String {
@@ -74,28 +83,47 @@ impl Found<'_> {
             Ok(weight) => weight,
             Err(message) => return message.to_owned(),
         };
-        let before = self.member.effective_weight();
+        let (pool, now) = (&self.backend.pool, view.state.clock.now());
+        let (before, from) = (self.member.effective_weight(), pool.status(self.index, now));
         // Back at the configured one, it follows the file again.
         self.member.server.set_weight((weight != configured).then_some(weight));
-        if weight != before {
-            self.tell(view, format_args!("weight {weight} (was {before}, configured {configured})"));
+        if weight == before {
+            return String::new();
         }
+        self.tell(view, format_args!("weight {weight} (was {before}, configured {configured})"));
+        // Without a weight it drains.
+        let to = pool.status(self.index, now);
+        let change = (from != to).then(|| Change {
+            from,
+            to,
+            why: format!("weight {weight} was ordered").into(),
+            lasted: self.member.server.last_change().map_or(view.uptime(), |at| now.since(at)),
+            expected: None,
+        });
+        self.note(view, change.as_ref());
         String::new()
     }
 
-    /// Notes what it means for the backend, and says it in the log.
+    /// The line in the log that is an operator's.
     fn tell(&self, view: &View, change: fmt::Arguments<'_>) {
-        let Backend { name, pool, stats, .. } = self.backend;
-        let usable = pool.usable_count();
-        stats.traffic.availability.note(usable > 0, view.state.clock.now());
-        let (server, all) = (&self.member.server, pool.members().len());
-        let tier = pool.active_tier().map_or("none".to_owned(), |tier| tier.to_string());
+        let Backend { name, pool, .. } = self.backend;
+        let now = view.state.clock.now();
+        let (server, usable, all) = (&self.member.server, pool.usable_count(now), pool.members().len());
+        let tier = pool.active_tier(now).map_or("none".to_owned(), |tier| tier.to_string());
         info!(
             "server {name}/{} is set to {change} on the runtime socket: {} in flight; {usable} of {all} servers usable, \
              active tier {tier}",
             server.name(),
             server.in_flight()
         );
+    }
+
+    /// The event, where it is one, and what it means for the tiers.
+    fn note(&self, view: &View, change: Option<&Change>) {
+        match change {
+            Some(change) => events::server_ordered(&view.state, self.backend, self.index, change),
+            None => events::tiers(&view.state, self.backend, Some(&"an order on the runtime socket")),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::admin::View;
-use crate::admin::socket::{change, info, servers, table};
+use crate::admin::socket::{change, events, info, servers, table};
 use crate::admin::stats_csv;
 use crate::observe::csv::{Column, Row};
 use crate::pool::server::Admin;
@@ -30,15 +30,17 @@ pub enum Answer {
 /// Names, arguments and what it does, as `help` lists them.
 const COMMANDS: &[(&str, &str)] = &[
     ("disable server <backend>/<server>", "no traffic and no checks for a server (maintenance)"),
-    ("enable server <backend>/<server>", "traffic and checks for a server again"),
+    ("enable server <backend>/<server>", "traffic and checks for a server again (state ready)"),
     (
         "set server <backend>/<server> state <ready|drain|maint>",
-        "set a server's state: drain lets requests in flight end, maint stops its checks too",
+        "set a server's state: drain lets requests in flight end, maint stops its checks too, ready ends both and \
+         what failures brought (open breaker, ejection, cooldown, misconfigured)",
     ),
     (
         "set server <backend>/<server> weight <N|N%>",
         "set a server's weight, or a percentage of the configured one (100%: back to it)",
     ),
+    ("show events [<backend>]", "report what has changed lately, the newest first"),
     ("show info", "report information about the running process"),
     ("show servers [<backend>]", "report the state of every server in words"),
     ("show servers state [<backend>]", "report the state of every server in HAProxy's columns"),
@@ -67,6 +69,8 @@ pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
         ["set", "server", server, rest @ ..] => change::set(view, server, rest),
         ["disable" | "enable" | "set", "server"] => change::put(view, "", Admin::Ready),
         ["show", "version"] => format!("{}\n", env!("CARGO_PKG_VERSION")),
+        ["show", "events"] => events::text(view, None),
+        ["show", "events", backend] => events::text(view, Some(backend)),
         ["show", "info"] => info::text(view),
         ["show", "stat"] => stats_csv::text(view),
         ["show", "stat", filter @ ..] => stat(view, filter),

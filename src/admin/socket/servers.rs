@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use crate::admin::View;
 use crate::admin::units;
-use crate::pool::Member;
 use crate::pool::health::{State, Verdict};
 use crate::pool::server::Admin;
+use crate::pool::{Member, Status};
 use crate::runtime::snapshot::{Backend, Server};
 
 /// One line for each server: what it is, since when, and why.
@@ -18,12 +18,17 @@ pub fn in_words(view: &View, only: Option<&str>) -> String {
             let name = format!("{}/{}", backend.name, server.name);
             let since = server.state_seconds.map_or("-".to_owned(), units::seconds);
             let max = server.max_concurrent.map_or("-".to_owned(), |max| max.to_string());
+            let left =
+                server.state_ends_seconds.map_or(String::new(), |s| format!(" ({} more)", units::seconds(s)));
+            // Of these two the check says it.
+            let why = server.why.as_ref().filter(|_| !matches!(server.state, Status::Up | Status::Down));
+            let why = why.map_or(String::new(), |why| format!(" ({why})"));
             let check = server.check.as_ref().map_or("not checked".to_owned(), |check| {
                 format!("{} {} ({} ago)", check.code, check.reason, units::seconds(check.seconds_ago))
             });
             let _ = writeln!(
                 out,
-                "{name} {} for {since}, tier {}{}, weight {}, in flight {}/{max}, {}, {check}",
+                "{name} {} for {since}{left}{why}, tier {}{}, weight {}, in flight {}/{max}, {}, {check}",
                 server.status,
                 server.tier,
                 if server.active { " (active)" } else { "" },
