@@ -46,12 +46,14 @@ pub(super) fn read(backend: &Map<'_>) -> Option<Eject> {
 /// Warns when no server could ever be ejected, because a whole one is more than the share. A server alone in its tier
 /// says nothing: it is never ejected by the usual share.
 pub(super) fn check(backend: &Map<'_>, eject: &Eject, servers: &[Server]) {
+    // Shares are decimals: a third of three is one.
+    const ROUNDING: f64 = 1e-9;
     let mut tiers: BTreeMap<u32, u32> = BTreeMap::new();
     for server in servers.iter().filter(|server| server.weight > 0) {
         *tiers.entry(server.tier).or_default() += 1;
     }
     let Some(largest) = tiers.into_values().max().filter(|largest| *largest > 1) else { return };
-    if f64::from(largest) * eject.max_ejected >= 1.0 {
+    if f64::from(largest) * eject.max_ejected + ROUNDING >= 1.0 {
         return;
     }
     let message = format!(
