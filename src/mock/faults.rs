@@ -32,6 +32,8 @@ pub struct Faults {
     pub delay_ms: u64,
     /// Between head and first chunk of a stream.
     pub first_chunk_delay_ms: u64,
+    /// Between the chunks that name the roles and the first with content.
+    pub first_content_delay_ms: u64,
     /// Between two chunks of a stream.
     pub chunk_delay_ms: u64,
     /// Number of chunks with content in a stream, instead of one a word.
@@ -42,11 +44,20 @@ pub struct Faults {
     pub status: Option<u16>,
     /// `retry-after` of those errors, in seconds.
     pub retry_after: Option<u64>,
+    /// Seconds: those errors are a 429 then, unless `status` says otherwise, which names this time in `retry-after` and in
+    /// `x-ratelimit-reset-requests`, as if the last request of a limit were used up.
+    pub rate_limit: Option<u64>,
+    /// A stream has status 200 and this error as its only event, without `[DONE]`.
+    pub error_event: Option<u16>,
     pub stall_after_head: bool,
     /// Then silence, the connection open. Half the body of an answer that is not a stream.
     pub stall_after_chunks: Option<usize>,
     /// Then the connection breaks. Half the body of an answer that is not a stream.
     pub cut_after_chunks: Option<usize>,
+    /// Stalls a stream after the chunks that name the roles.
+    pub stall_before_content: bool,
+    /// Cuts a stream after the chunks that name the roles.
+    pub cut_before_content: bool,
     /// Reads the request and closes without a byte.
     pub cut_before_head: bool,
     /// Answers bytes that are not HTTP.
@@ -93,6 +104,10 @@ impl Faults {
                 return Err(FaultError::Range { name, value: status.to_string(), from: 200, to: 599 });
             }
         }
+        if let Some(status) = self.error_event.filter(|s| !(400..=599).contains(s)) {
+            let (name, value) = ("error_event", status.to_string());
+            return Err(FaultError::Range { name, value, from: 400, to: 599 });
+        }
         if let Some(rate) = self.error_rate.filter(|r| !(0.0..=1.0).contains(r)) {
             return Err(FaultError::Range { name: "error_rate", value: rate.to_string(), from: 0, to: 1 });
         }
@@ -138,6 +153,10 @@ impl Faulty {
         if in_scope && !spent {
             self.struck += 1;
             faults = self.faults.clone();
+            if let Some(seconds) = faults.rate_limit {
+                faults.status.get_or_insert(429);
+                faults.retry_after.get_or_insert(seconds);
+            }
             if let Some(rate) = faults.error_rate.take() {
                 self.due += rate;
                 faults.status = (self.due >= 1.0 - f64::EPSILON).then(|| faults.status.unwrap_or(500));
@@ -165,6 +184,8 @@ mod tests {
         assert!(matches!(Faults::from_pairs(["delay_ms"]), Err(FaultError::Shape(_))));
         assert!(matches!(Faults::from_pairs(["status=42"]), Err(FaultError::Range { name: "status", .. })));
         assert!(matches!(Faults::from_pairs(["error_rate=2"]), Err(FaultError::Range { .. })));
+        let wrong = Faults::from_pairs(["error_event=200"]);
+        assert!(matches!(wrong, Err(FaultError::Range { name: "error_event", .. })));
     }
 
     #[test]
@@ -172,6 +193,17 @@ mod tests {
         let mut faulty = Faulty::new(Faults { error_rate: Some(0.25), ..Faults::default() });
         let struck: Vec<_> = (0..8).map(|_| faulty.strike(false).status).collect();
         assert_eq!(struck, [None, None, None, Some(500), None, None, None, Some(500)]);
+    }
+
+    #[test]
+    fn a_rate_limit_is_a_429_with_its_time() {
+        let faults = Faults::from_pairs(["rate_limit=7", "times=1"]).unwrap();
+        let mut faulty = Faulty::new(faults.clone());
+        let struck = faulty.strike(false);
+        assert_eq!((struck.status, struck.retry_after), (Some(429), Some(7)));
+        assert_eq!(faulty.strike(false).status, None);
+        let mut faulty = Faulty::new(Faults { error_rate: Some(0.5), times: None, ..faults });
+        assert_eq!([(); 4].map(|()| faulty.strike(false).status), [None, Some(429), None, Some(429)]);
     }
 
     #[test]

@@ -39,9 +39,14 @@ pub async fn answer(
     if faults.delay_ms > 0 {
         tokio::time::sleep(faults.delay()).await;
     }
-    let answer = match faults.status.and_then(|status| StatusCode::from_u16(status).ok()) {
-        Some(status) if !status.is_success() => Problem::asked_for(status, &provider.name).into(),
+    let problem = |status| StatusCode::from_u16(status).ok().map(|s| Problem::asked_for(s, &provider.name));
+    let answer = match faults.status.and_then(problem) {
+        Some(problem) if !problem.status.is_success() => problem.into(),
         _ => serve(&provider, &head, &path, &body, &faults).unwrap_or_else(Answer::from),
+    };
+    let answer = match (answer, faults.error_event.and_then(problem)) {
+        (Answer::Events(_), Some(problem)) => Answer::Events(problem.events()),
+        (answer, _) => answer,
     };
     let identity = vec![
         ("x-mock-server", provider.name.clone()),

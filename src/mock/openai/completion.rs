@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::deliver::Answer;
+use super::super::deliver::{Answer, Events};
 use super::stream::{Shape, Stream};
 use super::words::{Reply, count_tokens};
 use super::{CREATED, Call, Problem};
@@ -77,7 +77,8 @@ fn respond(
     if ask.stream.unwrap_or(false) {
         let counted = ask.stream_options.and_then(|options| options.include_usage).unwrap_or(false);
         let stream = Stream { shape, id, model, fingerprint, choices, usage: counted.then_some(usage) };
-        return Ok(Answer::Events(stream.events(&reply)));
+        let opening = usize::try_from(choices).unwrap_or_default();
+        return Ok(Answer::Events(Events { all: stream.events(&reply), opening }));
     }
     let choices: Vec<Value> = (0..choices).map(|index| shape.choice(index, &reply)).collect();
     let body = json!({

@@ -3,6 +3,9 @@
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
+use super::super::deliver::Events;
+use super::stream::frame;
+
 #[derive(Debug)]
 pub struct Problem {
     pub status: StatusCode,
@@ -16,6 +19,11 @@ impl Problem {
     pub fn body(&self) -> Value {
         let Problem { message, kind, param, code, .. } = self;
         json!({"error": {"message": message, "type": kind, "param": param, "code": code}})
+    }
+
+    /// As the only event of a stream.
+    pub fn events(&self) -> Events {
+        Events { all: vec![frame(&self.body().to_string())], opening: 0 }
     }
 
     fn invalid(status: StatusCode, message: String, code: Option<&'static str>) -> Problem {
@@ -56,12 +64,13 @@ impl Problem {
         let (kind, code) = match status.as_u16() {
             429 => ("requests", Some("rate_limit_exceeded")),
             401 => ("invalid_request_error", Some("invalid_api_key")),
+            529 => ("overloaded_error", None),
             500..=599 => ("server_error", None),
             _ => ("invalid_request_error", None),
         };
         Problem {
             status,
-            message: format!("{name} was asked to fail with {status}"),
+            message: format!("{name} was asked to fail with {}", status.as_str()),
             kind,
             param: None,
             code,

@@ -118,6 +118,6 @@ impl Stream {
     }
 }
 
-fn frame(data: &str) -> Bytes {
+pub fn frame(data: &str) -> Bytes {
     Bytes::from(format!("data: {data}\n\n"))
 }
