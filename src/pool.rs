@@ -1,30 +1,53 @@
 //! The servers of one backend and the choice among them: which may be used, which tier is active, who is next, who
-//! waits. It owns no probe, no connection and no timer. A [`Pool`] is part of a snapshot and is rebuilt by a reload;
-//! what must outlive it ([`server::Server`], [`queue::Queue`], [`retry::Budget`]) is shared by `Arc`, kept by name.
+//! waits; and what their answers tell of them. It owns no probe, no connection and no timer. A [`Pool`] is part of a
+//! snapshot and is rebuilt by a reload; what must outlive it ([`server::Server`], [`queue::Queue`], [`retry::Budget`]) is
+//! shared by `Arc`, kept by name.
+//!
+//! What it costs while all is well: [`Pool::pick`] reads one word of each server that its algorithm looks at, and raises
+//! the count of the one it takes; [`Pool::tell`] of a success reads one word. Only round robin and least connections,
+//! which are exact over threads, take a lock of their tier. All else is paid for by servers that something is the matter
+//! with.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
-use self::balance::{Candidate, Choice, Draw, Servers};
-use self::health::{State, Thresholds};
-use self::queue::Entered;
-use self::server::Admin;
-use self::tier::Tier;
+use parking_lot::Mutex;
+
+use self::balance::Draw;
+use self::condition::{Place, Standing, flags};
+use self::find::Found;
+use self::health::Thresholds;
+use self::queue::{Entered, Who};
 use crate::base::clock::Tick;
 
 pub mod balance;
+pub mod breaker;
+mod condition;
+pub mod cooldown;
+pub mod eject;
 pub mod estimate;
+mod find;
 pub mod health;
 pub mod hedge;
+mod misconfigured;
 pub mod queue;
 pub mod retry;
 pub mod server;
+mod slot;
+mod slow_start;
+pub mod status;
 pub mod tier;
 
 pub use self::queue::{Queue, Ticket};
 pub use self::retry::{Budget, Policy, Tried};
-pub use self::server::{Server, Slot};
+pub use self::server::Server;
+pub use self::slot::Slot;
+pub use self::status::{Change, Sign, Status, Trouble};
+pub use self::tier::Shape;
+
+use self::tier::Tier;
 
 /// A server as the configuration places it in one backend.
 #[derive(Clone, Debug)]
@@ -36,6 +59,8 @@ pub struct Member {
     pub weight: u16,
     /// Requests at once; `None` is unlimited.
     pub max_concurrent: Option<NonZeroU32>,
+    /// Over this time its weight and its `max_concurrent` grow when it comes back.
+    pub slow_start: Option<Duration>,
 }
 
 impl Member {
@@ -44,9 +69,19 @@ impl Member {
         self.server.weight_override().unwrap_or(self.weight)
     }
 
-    fn is_full(&self) -> bool {
-        self.max_concurrent.is_some_and(|max| self.server.in_flight() >= max.get())
+    fn is_full(&self, step: u32) -> bool {
+        self.max_concurrent.is_some_and(|max| self.server.in_flight() >= slow_start::limit(max, step))
     }
+}
+
+/// What takes servers out by what their answers tell; `None` is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rules {
+    pub breaker: Option<breaker::Rules>,
+    pub eject: Option<eject::Rules>,
+    pub cooldown: Option<cooldown::Rules>,
+    /// 0.0..=1.0; below this share of usable servers in the active tier the next one helps out.
+    pub help_below: Option<f64>,
 }
 
 /// What a pool is made of.
@@ -60,6 +95,17 @@ pub struct Settings {
     pub queue: Arc<Queue>,
     /// `queue.max`: how many may wait.
     pub queue_max: usize,
+    pub rules: Rules,
+}
+
+/// What a request wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Servers that it failed on.
+    pub tried: &'a Tried,
+    pub draw: Draw,
+    /// Whose it is: for its place in the queue.
+    pub who: Who,
 }
 
 /// What to do next with a request.
@@ -83,42 +129,48 @@ pub struct Pool {
     balance: balance::Kind,
     queue: Arc<Queue>,
     queue_max: usize,
+    rules: Rules,
+    /// The [`flags`] that count here: what is switched off does not, though a server may still have it.
+    counted: u32,
 }
 
-/// How a walk over the tiers ended.
-enum Found {
-    Slot(Slot),
-    Busy,
-    Nothing,
-}
+/// Ejecting a server depends on others of its tier, also on those that a pool before a reload ejects: one at a time. It
+/// is rare.
+static EJECTING: Mutex<()> = Mutex::new(());
 
 impl Pool {
     pub fn new(settings: Settings) -> Pool {
-        let Settings { members, checks, balance, queue, queue_max } = settings;
+        let Settings { members, checks, balance, queue, queue_max, rules } = settings;
         let tiers = Tier::group(&members, balance);
-        Pool { members, tiers, checks, balance, queue, queue_max }
+        let counted = counted(checks, &rules);
+        let pool = Pool { members, tiers, checks, balance, queue, queue_max, rules, counted };
+        for member in &pool.members {
+            member.server.place_first(pool.configured(member));
+        }
+        pool
     }
 
-    /// Chooses a server for a request that has failed on `tried`.
+    /// Chooses a server for a request that has failed on `ask.tried`.
     ///
-    /// The active tier is the lowest one with a usable server. A first attempt uses it alone: when it is full it
-    /// waits, as in HAProxy, and does not spill into the next tier. A retry takes an untried server with room from any
-    /// tier, lower first; it waits for a full untried one rather than go back to the server that just failed (a dead
-    /// server always has room), and goes back only when nothing else is usable.
+    /// The active tier is the lowest one with a well server. A first attempt uses it alone (and the tier that helps it,
+    /// see [`Rules::help_below`]): when it is full it waits, as in HAProxy, and does not spill into the next tier. A
+    /// retry takes an untried server with room from any tier, lower first; it waits for a full untried one rather than
+    /// go back to the server that just failed (a dead server always has room), and goes back only when nothing else is
+    /// usable. Slow and misconfigured servers are for when no tier has a well one.
     ///
     /// While others wait, a newcomer does not overtake them.
-    pub fn pick(&self, tried: &Tried, draw: Draw) -> Pick {
-        match self.find(tried, draw, self.queue.has_first_attempts()) {
+    pub fn pick(&self, ask: &Ask<'_>) -> Pick {
+        match self.find(ask, self.queue.has_first_attempts()) {
             Found::Slot(slot) => Pick::Server(slot),
             Found::Nothing => Pick::NoServer,
-            Found::Busy => self.wait(tried, draw),
+            Found::Busy => self.wait(ask),
         }
     }
 
     /// Chooses again for a request whose `ticket` was ready. When it loses the race, [`Pick::Wait`] gives the ticket
     /// back and the place in the queue with it.
-    pub fn resume(&self, tried: &Tried, draw: Draw, ticket: Ticket) -> Pick {
-        match self.find(tried, draw, false) {
+    pub fn resume(&self, ask: &Ask<'_>, ticket: Ticket) -> Pick {
+        match self.find(ask, false) {
             Found::Slot(slot) => {
                 ticket.served();
                 Pick::Server(slot)
@@ -128,72 +180,96 @@ impl Pool {
         }
     }
 
-    fn wait(&self, tried: &Tried, draw: Draw) -> Pick {
-        let look_again = |gated| match self.find(tried, draw, gated) {
+    fn wait(&self, ask: &Ask<'_>) -> Pick {
+        let look_again = |gated| match self.find(ask, gated) {
             Found::Busy => None,
             Found::Slot(slot) => Some(Pick::Server(slot)),
             Found::Nothing => Some(Pick::NoServer),
         };
-        match self.queue.enter(self.queue_max, queue::Who::default(), tried.is_empty(), look_again) {
+        match self.queue.enter(self.queue_max, ask.who, ask.tried.is_empty(), look_again) {
             Entered::Served(pick) => pick,
             Entered::Waiting(ticket) => Pick::Wait(ticket),
             Entered::Full => Pick::QueueFull,
         }
     }
 
-    /// `gated`: the room in the active tier belongs to those who wait already.
-    fn find(&self, tried: &Tried, draw: Draw, gated: bool) -> Found {
-        let mut active_seen = false;
-        let mut busy = false;
-        for tier in &self.tiers {
-            let held_back = gated && !active_seen;
-            match self.take(tier, draw, held_back, |index| !tried.contains(index)) {
-                Choice::Taken(slot) => return Found::Slot(slot),
-                Choice::Full if tried.is_empty() => return Found::Busy,
-                Choice::Full => (busy, active_seen) = (true, true),
-                Choice::Empty => active_seen |= self.is_usable_tier(tier),
-            }
+    /// What an attempt came to, at most once for each slot. Nothing is told of a client that left: the slot is just
+    /// dropped. A change is for the caller to log, count and show.
+    pub fn tell(&self, slot: &mut Slot, sign: Sign, now: Tick) -> Option<Change> {
+        let trial = slot.begin_telling()?;
+        let server = slot.server();
+        if sign == Sign::Well && trial.is_none() && server.flags() & flags::UNSETTLED == 0 {
+            return None;
         }
-        if busy {
-            return Found::Busy;
+        let (change, above) = server.sign(sign, trial, &self.rules, now);
+        let Some(rules) = self.rules.eject.as_ref().filter(|_| above) else { return change };
+        let _one_at_a_time = EJECTING.lock();
+        let room = self.has_room_to_eject(slot.index(), rules, now);
+        change.or(slot.server().eject(room, rules, now))
+    }
+
+    fn has_room_to_eject(&self, index: usize, rules: &eject::Rules, now: Tick) -> bool {
+        let Some(tier) = self.tiers.iter().find(|tier| tier.indexes.contains(&index)) else { return false };
+        let out = self.of(tier).filter(|(_, member)| member.server.is_ejected(now)).count();
+        out < self.most_ejected(tier, rules)
+    }
+
+    fn most_ejected(&self, tier: &Tier, rules: &eject::Rules) -> usize {
+        rules.most(self.of(tier).filter(|(_, member)| member.effective_weight() > 0).count())
+    }
+
+    /// What only time brings (a breaker half-opens, a cooldown or an ejection ends, a slow start goes on), and what this
+    /// pool's rules make of its servers when it is new; wakes who waits. To be called ten times a second, of the pool in
+    /// force alone. The changes are by the servers' positions.
+    pub fn settle(&self, now: Tick) -> Vec<(usize, Change)> {
+        let mut changes = Vec::new();
+        let mut look = false;
+        for (index, member) in self.members.iter().enumerate() {
+            let (change, wakes) = member.server.settle(self.configured(member), now);
+            look |= wakes;
+            changes.extend(change.map(|change| (index, change)));
         }
-        if tried.is_empty() || !active_seen {
-            return Found::Nothing;
+        if let Some(rules) = &self.rules.eject {
+            self.tiers.iter().for_each(|tier| self.end_ejections(tier, rules, now, &mut changes));
         }
-        self.find_again(draw, gated)
-    }
-
-    /// Every usable server has been tried: any of them, lower tiers first.
-    fn find_again(&self, draw: Draw, gated: bool) -> Found {
-        let mut busy = false;
-        for tier in &self.tiers {
-            match self.take(tier, draw, gated && !busy, |_| true) {
-                Choice::Taken(slot) => return Found::Slot(slot),
-                Choice::Full => busy = true,
-                Choice::Empty => {}
-            }
+        if look {
+            self.queue.wake_all();
         }
-        if busy { Found::Busy } else { Found::Nothing }
+        changes
     }
 
-    fn take(&self, tier: &Tier, draw: Draw, held_back: bool, wanted: impl Fn(usize) -> bool) -> Choice<Slot> {
-        tier.balance.choose(&Shown { pool: self, tier, held_back, wanted, now: draw.now }, draw)
+    /// A reload or a weight made the tier smaller: who would come back first comes back now.
+    fn end_ejections(
+        &self,
+        tier: &Tier,
+        rules: &eject::Rules,
+        now: Tick,
+        changes: &mut Vec<(usize, Change)>,
+    ) {
+        let is_out = |(_, member): &(usize, &Member)| member.server.is_ejected(now);
+        if self.of(tier).filter(is_out).count() <= self.most_ejected(tier, rules) {
+            return;
+        }
+        let _one_at_a_time = EJECTING.lock();
+        let mut out: Vec<(Tick, usize, &Member)> = self
+            .of(tier)
+            .filter_map(|(index, member)| Some((member.server.ejected_until(now)?, index, member)))
+            .collect();
+        out.sort_by_key(|(until, index, _)| (*until, *index));
+        let surplus = out.len().saturating_sub(self.most_ejected(tier, rules));
+        for (_, index, member) in out.into_iter().take(surplus) {
+            changes.extend(member.server.end_ejection(now).map(|change| (index, change)));
+        }
     }
 
-    fn at(&self, tier: &Tier, position: usize) -> Option<(usize, &Member)> {
-        let index = *tier.indexes.get(position)?;
-        Some((index, self.members.get(index)?))
+    /// As the configuration has it.
+    fn configured(&self, member: &Member) -> Place {
+        Place { checks: self.checks, rules: self.rules, slow_start: member.slow_start, weight: member.weight }
     }
 
-    fn is_usable(&self, member: &Member) -> bool {
-        member.server.admin() == Admin::Ready
-            && !member.server.lost()
-            && (self.checks.is_none() || member.server.state() == State::Up)
-            && member.effective_weight() > 0
-    }
-
-    fn is_usable_tier(&self, tier: &Tier) -> bool {
-        tier.indexes.iter().any(|&index| self.members.get(index).is_some_and(|m| self.is_usable(m)))
+    /// With the operator's weight.
+    fn place(&self, member: &Member) -> Place {
+        Place { weight: member.effective_weight(), ..self.configured(member) }
     }
 
     pub fn balance(&self) -> balance::Kind {
@@ -217,80 +293,82 @@ impl Pool {
         self.checks
     }
 
-    /// Whether traffic may go to this server now, its concurrency aside.
-    pub fn usable(&self, index: usize) -> bool {
-        self.members.get(index).is_some_and(|member| self.is_usable(member))
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
-    pub fn usable_count(&self) -> usize {
-        self.members.iter().filter(|member| self.is_usable(member)).count()
+    fn is_usable(&self, member: &Member, now: Tick) -> bool {
+        self.look(member, now).standing != Standing::Out
     }
 
-    /// Whether a server outside `tried` is usable: a retry has somewhere else to go.
-    pub fn has_other(&self, tried: &Tried) -> bool {
-        (0..self.members.len()).any(|index| !tried.contains(index) && self.usable(index))
+    /// Whether traffic may go to this server now, if only for want of another; its concurrency aside.
+    pub fn usable(&self, index: usize, now: Tick) -> bool {
+        self.members.get(index).is_some_and(|member| self.is_usable(member, now))
     }
 
-    /// The number of the tier that takes first attempts now; `None` when nothing is usable. A change is a failover.
-    pub fn active_tier(&self) -> Option<u32> {
-        self.tiers.iter().find(|tier| self.is_usable_tier(tier)).map(|tier| tier.number)
+    pub fn usable_count(&self, now: Tick) -> usize {
+        self.members.iter().filter(|member| self.is_usable(member, now)).count()
     }
 
-    /// A server's state in HAProxy's words: `UP`, `UP 2/3`, `DOWN`, `DOWN 1/2`, `DRAIN`, `MAINT`, `no check`.
-    pub fn status_text(&self, index: usize) -> Cow<'static, str> {
+    /// Whether a retry has somewhere else to go than to those in `tried`.
+    pub fn has_other(&self, tried: &Tried, now: Tick) -> bool {
+        let looks = || self.members.iter().map(|member| self.look(member, now)).enumerate();
+        let good = |standing| matches!(standing, Standing::Well | Standing::Slow);
+        let mut others = looks().filter(|(index, look)| !tried.contains(*index) && !look.saturated);
+        if others.any(|(_, look)| good(look.standing)) {
+            return true;
+        }
+        let mut others = looks().filter(|(index, _)| !tried.contains(*index));
+        !looks().any(|(_, look)| good(look.standing))
+            && others.any(|(_, look)| look.standing == Standing::Misconfigured)
+    }
+
+    /// Who takes first attempts now. A change of it is an event.
+    pub fn shape(&self, now: Tick) -> Shape {
+        self.shape_now(now)
+    }
+
+    /// The number of the tier that takes first attempts now; `None` when nothing is usable.
+    pub fn active_tier(&self, now: Tick) -> Option<u32> {
+        self.shape(now).active
+    }
+
+    /// While nothing is usable: how long until the first server comes back by time alone (a cooldown, an open breaker, an
+    /// ejection). `None`: nobody knows. Zero when something is usable.
+    pub fn back_in(&self, now: Tick) -> Option<Duration> {
+        if self.usable_count(now) > 0 {
+            return Some(Duration::ZERO);
+        }
+        let back = |member: &Member| member.server.back_at(&self.place(member), now);
+        self.members.iter().filter_map(back).min().map(|at| at.since(now))
+    }
+
+    /// What a server is, all in all; `NotChecked` for a position that there is not.
+    pub fn status(&self, index: usize, now: Tick) -> Status {
+        let member = self.members.get(index);
+        member.map_or(Status::NotChecked, |member| member.server.status(&self.place(member), now))
+    }
+
+    /// A server's state in HAProxy's words: `UP`, `UP 2/3`, `DOWN`, `DOWN 1/2`, `DRAIN`, `MAINT`, `no check`; and in
+    /// ours: `UP (slow)`, `DOWN (breaker open)`.
+    pub fn status_text(&self, index: usize, now: Tick) -> Cow<'static, str> {
         match self.members.get(index) {
-            Some(member) => member.server.status_text(self.checks, member.effective_weight()),
+            Some(member) => member.server.status_text(&self.place(member), now),
             None => Cow::Borrowed("unknown"),
         }
     }
 }
 
-/// A tier as its algorithm sees it.
-struct Shown<'a, W> {
-    pool: &'a Pool,
-    tier: &'a Tier,
-    /// The room in it belongs to others.
-    held_back: bool,
-    wanted: W,
-    now: Tick,
-}
-
-impl<W> Shown<'_, W> {
-    fn server(&self, position: usize) -> Option<&Server> {
-        self.pool.at(self.tier, position).map(|(_, member)| &*member.server)
-    }
-}
-
-impl<W: Fn(usize) -> bool> Servers for Shown<'_, W> {
-    type Taken = Slot;
-
-    fn count(&self) -> usize {
-        self.tier.indexes.len()
-    }
-
-    fn look(&self, position: usize) -> Candidate {
-        let Some((index, member)) = self.pool.at(self.tier, position) else { return Candidate::Out };
-        if !(self.wanted)(index) || !self.pool.is_usable(member) {
-            Candidate::Out
-        } else if self.held_back || member.is_full() {
-            Candidate::Full
-        } else {
-            Candidate::Weight(u32::from(member.effective_weight()))
-        }
-    }
-
-    fn in_flight(&self, position: usize) -> u32 {
-        self.server(position).map_or(0, Server::in_flight)
-    }
-
-    fn first_byte(&self, position: usize) -> Option<f64> {
-        self.server(position)?.first_byte().read(self.now)
-    }
-
-    fn take(&self, position: usize) -> Option<Slot> {
-        let (index, member) = self.pool.at(self.tier, position)?;
-        Slot::reserve(&member.server, index, member.max_concurrent)
-    }
+fn counted(checks: Option<Thresholds>, rules: &Rules) -> u32 {
+    let parts = [
+        (flags::NOT_CHECKED | flags::DOWN, checks.is_some()),
+        (flags::SLOW, checks.is_some_and(|checks| checks.slow_above.is_some())),
+        (flags::BREAKER, rules.breaker.is_some()),
+        (flags::EJECTED, rules.eject.is_some()),
+        (flags::COOLDOWN, rules.cooldown.is_some()),
+        (flags::DRAIN | flags::MAINT | flags::LOST | flags::MISCONFIGURED | flags::BACK, true),
+    ];
+    parts.into_iter().filter(|(_, counts)| *counts).fold(0, |all, (bits, _)| all | bits)
 }
 
 #[cfg(test)]

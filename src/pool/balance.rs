@@ -53,6 +53,11 @@ pub struct Draw {
     pub now: Tick,
 }
 
+/// Makes every bit depend on every bit.
+pub(super) fn mixed(bits: u64) -> u64 {
+    lottery::mix(bits)
+}
+
 /// What a server is to one choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Candidate {

@@ -40,6 +40,11 @@ impl Estimate {
         }
     }
 
+    /// Nothing is known of it any more.
+    pub fn forget(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// Microseconds; `None` before the first answer.
     pub fn read(&self, now: Tick) -> Option<f64> {
         let word = self.0.load(Ordering::Relaxed);

@@ -1,21 +1,23 @@
-//! When a server counts as up or down: a pure state machine over check results. The first result after a cold start
-//! decides at once (traffic waits for it, so there is nothing to be careful about); afterwards `rise` passes in a row
-//! bring a server up and `fall` failures in a row take it down.
+//! When a server counts as up or down, and as slow: pure state machines over check results. The first result after a
+//! cold start decides at once (traffic waits for it, so there is nothing to be careful about); afterwards `rise` results
+//! in a row change it for the better and `fall` in a row for the worse.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// `check.rise` and `check.fall`; both at least 1 (0 is read as 1).
+/// `check.rise`, `check.fall` and `check.slow_above`; the counts are at least 1 (0 is read as 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     pub rise: u32,
     pub fall: u32,
+    /// A passed check that took longer speaks for a slow server; `None`: none is slow.
+    pub slow_above: Option<Duration>,
 }
 
 impl Default for Thresholds {
     /// HAProxy's.
     fn default() -> Thresholds {
-        Thresholds { rise: 2, fall: 3 }
+        Thresholds { rise: 2, fall: 3, slow_above: None }
     }
 }
 
@@ -160,11 +162,51 @@ impl Health {
     }
 }
 
+/// Whether the checks of a server are slow. Those that fail tell nothing of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slowness {
+    slow: bool,
+    /// Results in a row that speak against `slow`.
+    against: u32,
+    decided: bool,
+}
+
+impl Slowness {
+    pub fn is_slow(self) -> bool {
+        self.slow
+    }
+
+    /// What is known is of another server: the next result decides at once.
+    pub fn doubt(&mut self) {
+        self.decided = false;
+    }
+
+    /// Takes in what a passed check took; true when it changed by it.
+    pub fn observe(&mut self, took: Duration, thresholds: Thresholds) -> bool {
+        let Some(limit) = thresholds.slow_above else {
+            return std::mem::take(self).slow;
+        };
+        let slow = took > limit;
+        let decided = std::mem::replace(&mut self.decided, true);
+        if slow == self.slow {
+            self.against = 0;
+            return false;
+        }
+        self.against = self.against.saturating_add(1);
+        let needed = if slow { thresholds.fall } else { thresholds.rise };
+        if decided && self.against < needed {
+            return false;
+        }
+        (self.slow, self.against) = (slow, 0);
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const USUAL: Thresholds = Thresholds { rise: 2, fall: 3 };
+    const USUAL: Thresholds = Thresholds { rise: 2, fall: 3, slow_above: Some(Duration::from_millis(100)) };
 
     fn run(health: &mut Health, results: &str) -> String {
         results
@@ -240,8 +282,33 @@ mod tests {
     #[test]
     fn a_threshold_of_zero_counts_as_one() {
         let mut health = Health::default();
-        let zero = Thresholds { rise: 0, fall: 0 };
+        let zero = Thresholds { rise: 0, fall: 0, slow_above: None };
         assert_eq!(health.observe(true, zero), Some(Transition::Up));
         assert_eq!(health.observe(false, zero), Some(Transition::Down));
+    }
+
+    fn slow_or_fast(slowness: &mut Slowness, results: &str) -> String {
+        let mut one = |c| {
+            let took = Duration::from_millis(if c == 's' { 101 } else { 100 });
+            slowness.observe(took, USUAL);
+            if slowness.is_slow() { 'S' } else { '.' }
+        };
+        results.chars().map(&mut one).collect()
+    }
+
+    #[test]
+    fn slow_checks_need_fall_in_a_row_and_quick_ones_rise() {
+        assert_eq!(slow_or_fast(&mut Slowness::default(), "fssfsssfsffs"), "......SSSS..");
+    }
+
+    #[test]
+    fn the_first_result_of_a_slow_server_decides_at_once() {
+        let mut slowness = Slowness::default();
+        assert_eq!(slow_or_fast(&mut slowness, "sff"), "SS.");
+        slowness.doubt();
+        assert_eq!(slow_or_fast(&mut slowness, "s"), "S");
+        slowness.doubt();
+        assert_eq!(slow_or_fast(&mut slowness, "fss"), "...");
+        assert!(!slowness.observe(Duration::from_secs(9), Thresholds { slow_above: None, ..USUAL }));
     }
 }

@@ -14,9 +14,11 @@ mod tried;
 pub enum Failure {
     /// No connection, or none of the request sent: the server cannot have acted.
     Connect,
+    /// It refused the stream before it acted (HTTP/2).
+    Refused,
     /// Closed or reset before the first byte of an answer.
     EmptyResponse,
-    /// No answer's head within `timeouts.first_byte`.
+    /// No answer's head within `timeouts.first_byte`, or no content of a stream within `timeouts.first_content`.
     Timeout,
     /// An answer with this status.
     Status(u16),
@@ -44,7 +46,7 @@ impl When {
 
     pub fn contains(&self, failure: Failure) -> bool {
         match failure {
-            Failure::Connect => self.connect_failure,
+            Failure::Connect | Failure::Refused => self.connect_failure,
             Failure::EmptyResponse => self.empty_response,
             Failure::Timeout => self.timeout,
             Failure::Status(status) => place(status)
@@ -74,25 +76,30 @@ impl Policy {
     /// Whether attempt number `attempt` (1 is the first), which ended in `failure`, may be followed by another one; the
     /// budget and the client's patience aside.
     ///
-    /// `safe`: the request may be sent twice (an API path, or an idempotent method). A connect failure needs no such
-    /// promise: the server cannot have acted.
+    /// `safe`: the request may be sent twice (an API path, or an idempotent method). A connect failure and a refused
+    /// stream need no such promise: the server cannot have acted.
     pub fn should_retry(&self, attempt: u32, failure: Failure, safe: bool) -> bool {
-        attempt < self.attempts && self.when.contains(failure) && (safe || failure == Failure::Connect)
+        let untouched = matches!(failure, Failure::Connect | Failure::Refused);
+        attempt < self.attempts && self.when.contains(failure) && (safe || untouched)
     }
 
-    /// How long to wait after attempt number `attempt` before the next: between `backoff_min` and an upper end that
+    /// How long to wait after attempt number `attempt` before the next. The first failover, to `another` server that was
+    /// not tried yet, does not wait, however the first one failed: nothing was asked of the other, and failing over is the
+    /// point. From then on between `backoff_min` and an upper end that
     /// doubles from twice `backoff_min` up to `backoff_max`, spread evenly over that span by `random` (0.0..=1.0), so
     /// that clients who failed together do not come back together.
-    ///
-    /// No wait at all after a first connect failure when there is `another` server to go to: nothing was asked of it
-    /// yet, and failing over is the point.
-    pub fn backoff(&self, attempt: u32, failure: Failure, another: bool, random: f64) -> Duration {
-        if attempt <= 1 && failure == Failure::Connect && another {
+    pub fn backoff(&self, attempt: u32, _failure: Failure, another: bool, random: f64) -> Duration {
+        if attempt <= 1 && another {
             return Duration::ZERO;
         }
         let doubled = self.backoff_min.saturating_mul(2u32.saturating_pow(attempt.clamp(1, 31)));
         let span = doubled.min(self.backoff_max).saturating_sub(self.backoff_min);
         self.backoff_min + span.mul_f64(random.clamp(0.0, 1.0))
+    }
+
+    /// A server's Retry-After, if it is short enough to wait for: at most `backoff_max`.
+    pub fn retry_after(&self, asked: Duration) -> Option<Duration> {
+        (asked <= self.backoff_max).then_some(asked)
     }
 }
 
@@ -137,6 +144,7 @@ mod tests {
     #[test]
     fn an_unsafe_request_is_retried_only_when_the_server_cannot_have_acted() {
         assert!(policy().should_retry(1, Failure::Connect, false));
+        assert!(policy().should_retry(1, Failure::Refused, false));
         assert!(!policy().should_retry(1, Failure::EmptyResponse, false));
         assert!(!policy().should_retry(1, Failure::Status(503), false));
     }
@@ -154,12 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn another_server_is_tried_at_once_after_a_connect_failure() {
-        assert_eq!(policy().backoff(1, Failure::Connect, true, 1.0), Duration::ZERO);
-        assert_eq!(policy().backoff(1, Failure::Connect, false, 0.0), Duration::from_millis(100));
-        assert_eq!(policy().backoff(1, Failure::Status(429), true, 1.0), Duration::from_millis(200));
-        assert_eq!(policy().backoff(2, Failure::Connect, true, 1.0), Duration::from_millis(400));
-        assert_eq!(policy().backoff(9, Failure::Connect, true, 1.0), Duration::from_secs(2));
+    fn the_first_failover_to_another_server_does_not_wait() {
+        assert_eq!(policy().backoff(1, Failure::Timeout, true, 1.0), Duration::ZERO);
+        assert_eq!(policy().backoff(1, Failure::Timeout, false, 0.0), Duration::from_millis(100));
+        assert_eq!(policy().backoff(1, Failure::Timeout, false, 1.0), Duration::from_millis(200));
+        assert_eq!(policy().backoff(2, Failure::Timeout, true, 1.0), Duration::from_millis(400));
+        assert_eq!(policy().backoff(9, Failure::Timeout, true, 1.0), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_retry_after_is_waited_for_when_it_is_short() {
+        assert_eq!(policy().retry_after(Duration::from_secs(2)), Some(Duration::from_secs(2)));
+        assert_eq!(policy().retry_after(Duration::from_millis(2001)), None);
     }
 
     proptest! {
@@ -169,7 +183,7 @@ mod tests {
         ) {
             let (backoff_min, backoff_max) = (Duration::from_millis(min), Duration::from_millis(min + more));
             let policy = Policy { backoff_min, backoff_max, ..policy() };
-            let wait = policy.backoff(attempt, Failure::Timeout, true, random);
+            let wait = policy.backoff(attempt, Failure::Connect, attempt > 1, random);
             prop_assert!(backoff_min <= wait && wait <= backoff_max, "{wait:?}");
         }
     }

@@ -1,18 +1,27 @@
-//! What is known of one server and outlives a reload: how much it has in flight, whether its checks pass, what an
-//! operator said. Weight, tier and limit come from the configuration and live in [`super::Member`].
+//! What is known of one server and outlives a reload: how much it has in flight, whether its checks pass, how its
+//! answers were, what an operator said. Weight, tier and limit come from the configuration and live in
+//! [`super::Member`]; what a status depends on of them is put here by [`super::Pool::settle`].
+//!
+//! All of it is behind one short lock, which calls nothing and nobody is woken under. The request path does not take it
+//! while all is well: it reads the flags, which are written with every change.
 
 use std::borrow::Cow;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::breaker::{self, Round};
+use super::condition::{Condition, Look, Place, Signed, flags};
 use super::estimate::Estimate;
 use super::health::{CheckResult, Health, State, Thresholds, Transition};
 use super::queue::Queue;
+use super::status::{Change, Sign, Status, spoken};
+use super::{Rules, eject};
 use crate::base::clock::Tick;
+
+pub use super::slot::Slot;
 
 /// What an operator wants of a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,21 +41,11 @@ pub struct Server {
     name: Box<str>,
     queue: Arc<Queue>,
     in_flight: AtomicU32,
-    /// A copy of `checks.health.state()` that the request path reads without a lock.
-    state: AtomicU8,
-    admin: AtomicU8,
-    /// Its name has no address: there is nowhere to connect to.
-    lost: AtomicBool,
+    /// Of `condition`, see [`flags`].
+    flags: AtomicU32,
     weight_override: AtomicU32,
     first_byte: Estimate,
-    checks: Mutex<Checks>,
-}
-
-#[derive(Debug, Default)]
-struct Checks {
-    health: Health,
-    last_change: Option<Tick>,
-    last: Option<LastCheck>,
+    condition: Mutex<Condition>,
 }
 
 /// The latest check, for the stats page and `show stat`.
@@ -59,16 +58,15 @@ pub struct LastCheck {
 impl Server {
     /// A server of the backend that `queue` belongs to, not checked yet.
     pub fn new(name: impl Into<Box<str>>, queue: Arc<Queue>) -> Server {
+        let condition = Condition::default();
         Server {
             name: name.into(),
             queue,
             in_flight: AtomicU32::new(0),
-            state: AtomicU8::new(encode_state(State::Unknown)),
-            admin: AtomicU8::new(encode_admin(Admin::Ready)),
-            lost: AtomicBool::new(false),
+            flags: AtomicU32::new(condition.flags()),
             weight_override: AtomicU32::new(NO_OVERRIDE),
             first_byte: Estimate::default(),
-            checks: Mutex::default(),
+            condition: Mutex::new(condition),
         }
     }
 
@@ -82,43 +80,64 @@ impl Server {
         self.in_flight.load(Ordering::SeqCst)
     }
 
+    /// What checks say; where the backend has none, it does not count.
     pub fn state(&self) -> State {
-        decode_state(self.state.load(Ordering::Acquire))
+        match self.flags() {
+            flags if flags & flags::NOT_CHECKED != 0 => State::Unknown,
+            flags if flags & flags::DOWN != 0 => State::Down,
+            _ => State::Up,
+        }
     }
 
     pub fn admin(&self) -> Admin {
-        decode_admin(self.admin.load(Ordering::Acquire))
+        match self.flags() {
+            flags if flags & flags::MAINT != 0 => Admin::Maint,
+            flags if flags & flags::DRAIN != 0 => Admin::Drain,
+            _ => Admin::Ready,
+        }
     }
 
     /// Applies an operator's word; those who wait look again. Gives what held before.
     ///
-    /// After maintenance the state is that of before, and the next check decides alone: what is known is old.
-    pub fn set_admin(&self, admin: Admin, now: Tick) -> Admin {
-        let mut checks = self.checks.lock();
-        let before = decode_admin(self.admin.swap(encode_admin(admin), Ordering::AcqRel));
-        if before != admin {
-            checks.last_change = Some(now);
-            if before == Admin::Maint {
-                checks.health.doubt();
+    /// After maintenance the state is that of before, and the next check decides alone: what is known is old. `Ready`
+    /// also ends what traffic brought: an open breaker, an ejection, a cooldown, a refused key.
+    pub fn set_admin(&self, admin: Admin, now: Tick) -> (Admin, Option<Change>) {
+        let mut before = admin;
+        let why = match admin {
+            Admin::Ready => "set to ready by an operator",
+            Admin::Drain => "set to drain by an operator",
+            Admin::Maint => "set to maint by an operator",
+        };
+        let change = self.mutate(now, |condition| {
+            before = std::mem::replace(&mut condition.admin, admin);
+            if before == Admin::Maint && admin != Admin::Maint {
+                condition.health.doubt();
             }
-            drop(checks);
-            self.queue.wake_all();
-        }
-        before
+            if admin == Admin::Ready {
+                condition.is_well(now);
+                if before == Admin::Maint {
+                    condition.back = Some(now);
+                }
+            }
+            Some(Cow::Borrowed(why))
+        });
+        (before, change)
     }
 
     pub fn lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
+        self.flags() & flags::LOST != 0
     }
 
-    /// Says whether the server's name has an address. True when that is new.
-    pub fn set_lost(&self, lost: bool, now: Tick) -> bool {
-        let news = self.lost.swap(lost, Ordering::AcqRel) != lost;
-        if news {
-            self.checks.lock().last_change = Some(now);
-            self.queue.wake_all();
+    /// Says whether the server's name has an address.
+    pub fn set_lost(&self, lost: bool, now: Tick) -> Option<Change> {
+        if self.lost() == lost {
+            return None;
         }
-        news
+        self.mutate(now, |condition| {
+            condition.lost = lost;
+            let words = if lost { "its name has no address" } else { "its name has an address again" };
+            Some(Cow::Borrowed(words))
+        })
     }
 
     /// The weight an operator set at run time, if any.
@@ -126,141 +145,282 @@ impl Server {
         u16::try_from(self.weight_override.load(Ordering::Relaxed)).ok()
     }
 
-    /// Sets the weight over the configured one (at most 256); `None` returns to the configured one.
+    /// Sets the weight over the configured one (at most 256); `None` returns to the configured one. A change of status
+    /// by it is told by [`super::Pool::settle`].
     pub fn set_weight(&self, weight: Option<u16>) {
         let value = weight.map_or(NO_OVERRIDE, |weight| u32::from(weight.min(256)));
-        self.weight_override.store(value, Ordering::Relaxed);
+        self.weight_override.store(value, Ordering::SeqCst);
         self.queue.wake_all();
     }
 
-    /// What is thought of its time to the first byte.
+    /// What is thought of its time to first byte; told by whoever asks it, read by the balancer.
     pub fn first_byte(&self) -> &Estimate {
         &self.first_byte
     }
 
-    /// Takes a check's result in. A transition is for the caller to log, count and alert; those who wait are woken.
-    pub fn report(&self, result: CheckResult, thresholds: Thresholds, now: Tick) -> Option<Transition> {
-        let mut checks = self.checks.lock();
-        let transition = checks.health.observe(result.passed(), thresholds);
-        checks.last = Some(LastCheck { at: now, result });
-        if transition.is_some() {
-            checks.last_change = Some(now);
-            self.state.store(encode_state(checks.health.state()), Ordering::Release);
-            drop(checks);
-            self.queue.wake_all();
-        }
-        transition
+    /// Takes a check's result in. A change is for the caller to log, count and alert; those who wait are woken.
+    pub fn report(&self, result: CheckResult, thresholds: Thresholds, now: Tick) -> Option<Change> {
+        self.mutate(now, |condition| {
+            let mut why = Some(result.reason.clone());
+            if condition.placed.is_none() {
+                condition.begin_checks(thresholds);
+            }
+            let before = condition.state;
+            // At another address, or at the start, it is new: it did not come back.
+            let known = condition.health.state() != State::Unknown;
+            match condition.health.observe(result.passed(), thresholds) {
+                Some(Transition::Up) => condition.state = State::Up,
+                Some(Transition::Down) => condition.state = State::Down,
+                None => {}
+            }
+            if known && before == State::Down && condition.state == State::Up {
+                condition.back = Some(now);
+            }
+            if result.passed() {
+                if condition.slowness.observe(result.took, thresholds) {
+                    why = slow_why(result.took, thresholds, condition.slowness.is_slow());
+                }
+                condition.key.end();
+            }
+            condition.last_check = Some(LastCheck { at: now, result });
+            why
+        })
     }
 
     /// Counts it as up until checks say otherwise: for a reload that adds checks to a backend that serves already.
     pub fn assume_up(&self) {
-        let mut checks = self.checks.lock();
-        (checks.health, checks.last) = (Health::assumed_up(), None);
-        self.state.store(encode_state(State::Up), Ordering::Release);
-        drop(checks);
+        let mut condition = self.condition.lock();
+        (condition.health, condition.last_check) = (Health::assumed_up(), None);
+        condition.state = State::Up;
+        condition.pending = Some("it counts as up until checks say otherwise");
+        self.publish(&condition);
+        drop(condition);
         self.queue.wake_all();
     }
 
     /// What the checks said was said of another address: the next result decides at once, like the first. Until then it
     /// counts as before.
     pub fn forget_checks(&self) {
-        self.checks.lock().health = Health::default();
+        let mut condition = self.condition.lock();
+        condition.health = Health::default();
+        condition.slowness.doubt();
+    }
+
+    /// Another address or another key: breaker, ejection, cooldown, key and the estimate begin anew. A change of status
+    /// by it is told by [`super::Pool::settle`].
+    pub fn forget_traffic(&self, _now: Tick) {
+        let mut condition = self.condition.lock();
+        condition.forget_traffic();
+        self.first_byte.forget();
+        self.publish(&condition);
+        drop(condition);
+        self.queue.wake_all();
     }
 
     /// How long to wait before the next check: `fast_interval` while the state may change.
     pub fn next_interval(&self, interval: Duration, fast_interval: Duration) -> Duration {
-        self.checks.lock().health.next_interval(interval, fast_interval)
+        self.condition.lock().health.next_interval(interval, fast_interval)
     }
 
-    /// When the state (of checks, or an operator's) last changed; `None` before the first result.
+    /// When the status last changed; `None` before the first result.
     pub fn last_change(&self) -> Option<Tick> {
-        self.checks.lock().last_change
+        self.condition.lock().last_change
     }
 
     pub fn last_check(&self) -> Option<LastCheck> {
-        self.checks.lock().last.clone()
+        self.condition.lock().last_check.clone()
     }
 
-    /// HAProxy's `status` column. `checks` is `None` where the backend has no check.
-    pub fn status_text(&self, checks: Option<Thresholds>, weight: u16) -> Cow<'static, str> {
-        if self.admin() == Admin::Maint {
+    /// The one way to change it: flags, waiters and the change to tell follow. `how` says why.
+    fn mutate(
+        &self,
+        now: Tick,
+        how: impl FnOnce(&mut Condition) -> Option<Cow<'static, str>>,
+    ) -> Option<Change> {
+        let mut condition = self.condition.lock();
+        condition.advance(now);
+        let why = how(&mut condition);
+        let change = self.tell_change(&mut condition, why, now);
+        drop(condition);
+        if change.is_some() {
+            self.queue.wake_all();
+        }
+        change
+    }
+
+    fn tell_change(
+        &self,
+        condition: &mut Condition,
+        why: Option<Cow<'static, str>>,
+        now: Tick,
+    ) -> Option<Change> {
+        let place = condition.place_now(self.weight_override());
+        let change = condition.change(&place, why, now);
+        self.publish(condition);
+        change
+    }
+
+    fn publish(&self, condition: &Condition) {
+        // SeqCst: pairs with the queue's count of waiters, as `in_flight` does.
+        self.flags.store(condition.flags(), Ordering::SeqCst);
+    }
+}
+
+/// For the pool.
+impl Server {
+    pub(super) fn flags(&self) -> u32 {
+        self.flags.load(Ordering::SeqCst)
+    }
+
+    /// With the lock: what the flags alone do not tell.
+    pub(super) fn look(&self, place: &Place, now: Tick) -> Look {
+        let mut condition = self.condition.lock();
+        let look = condition.look(place, now);
+        self.publish(&condition);
+        look
+    }
+
+    /// Its first place in a pool. Another one it takes by [`Server::settle`], when the pool is in force.
+    pub(super) fn place_first(&self, place: Place) {
+        let mut condition = self.condition.lock();
+        if condition.placed.is_none() {
+            condition.place(place);
+            self.publish(&condition);
+        }
+    }
+
+    /// Takes its place, lets time go on, and tells what came of it. The flag is true when those who wait should look.
+    pub(super) fn settle(&self, place: Place, now: Tick) -> (Option<Change>, bool) {
+        let mut condition = self.condition.lock();
+        if condition.placed != Some(place) {
+            condition.place(place);
+        }
+        let place = condition.place_now(self.weight_override());
+        let grown = condition.settle(&place, now);
+        let change = self.tell_change(&mut condition, None, now);
+        let look = grown || change.is_some();
+        (change, look)
+    }
+
+    /// Raises what is in flight unless `max` are taken, and takes the place of a trial where one is needed: both or none.
+    pub(super) fn reserve(
+        &self,
+        max: u32,
+        rules: Option<&breaker::Rules>,
+        now: Tick,
+    ) -> Option<Option<Round>> {
+        let raise = |now: u32| (now < max).then(|| now + 1);
+        let raise = || self.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, raise);
+        let Some(rules) = rules.filter(|_| self.flags() & flags::BREAKER != 0) else {
+            return raise().ok().map(|_| None);
+        };
+        let mut condition = self.condition.lock();
+        if !condition.may_begin(rules, now) {
+            return None;
+        }
+        raise().ok()?;
+        let trial = condition.begin_trial(rules);
+        self.publish(&condition);
+        Some(trial)
+    }
+
+    pub(super) fn release(&self, trial: Option<Round>) {
+        if let Some(trial) = trial {
+            self.condition.lock().breaker.give_back(trial);
+        }
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.queue.release();
+    }
+
+    /// Takes a sign in. The flag is true when it should be ejected if there is room: then the change is told by that.
+    pub(super) fn sign(
+        &self,
+        sign: Sign,
+        trial: Option<Round>,
+        rules: &Rules,
+        now: Tick,
+    ) -> (Option<Change>, bool) {
+        let mut condition = self.condition.lock();
+        let Signed { why, eject, freed } = condition.sign(sign, trial, rules, now);
+        let opened = why.is_some();
+        let change = if eject && !opened { None } else { self.tell_change(&mut condition, why, now) };
+        self.publish(&condition);
+        drop(condition);
+        if change.is_some() {
+            self.queue.wake_all();
+        } else if freed {
+            self.queue.release();
+        }
+        (change, eject)
+    }
+
+    pub(super) fn is_ejected(&self, now: Tick) -> bool {
+        self.flags() & flags::EJECTED != 0 && self.condition.lock().ejection.until(now).is_some()
+    }
+
+    /// Takes it out where `room`, if its error rate is still above the limit; and tells what changed.
+    pub(super) fn eject(&self, room: bool, rules: &eject::Rules, now: Tick) -> Option<Change> {
+        self.mutate(now, |condition| {
+            let out = condition.ejection.until(now).is_some();
+            let begins = room && !out && condition.ejection.is_above(rules);
+            begins.then(|| Cow::Owned(condition.ejection.begin(rules, now)))
+        })
+    }
+
+    /// Takes it back: more are out than may be.
+    pub(super) fn end_ejection(&self, now: Tick) -> Option<Change> {
+        self.mutate(now, |condition| {
+            condition.ejection.end(now);
+            Some(Cow::Borrowed("more servers were ejected than max_ejected allows"))
+        })
+    }
+
+    pub(super) fn ejected_until(&self, now: Tick) -> Option<Tick> {
+        self.condition.lock().ejection.until(now)
+    }
+
+    pub(super) fn status(&self, place: &Place, now: Tick) -> Status {
+        self.condition.lock().status(place, now)
+    }
+
+    pub(super) fn back_at(&self, place: &Place, now: Tick) -> Option<Tick> {
+        self.condition.lock().back_at(place, now)
+    }
+
+    /// HAProxy's `status` column, with our own states in brackets.
+    pub(super) fn status_text(&self, place: &Place, now: Tick) -> Cow<'static, str> {
+        let condition = self.condition.lock();
+        if condition.admin == Admin::Maint {
             return Cow::Borrowed("MAINT");
         }
-        if self.lost() {
+        if condition.lost {
             return Cow::Borrowed("DOWN (resolution)");
         }
-        let draining = weight == 0 || self.admin() == Admin::Drain;
-        match (checks, self.state()) {
-            (None, _) | (Some(_), State::Up) if draining => Cow::Borrowed("DRAIN"),
-            (None, _) => Cow::Borrowed("no check"),
-            (Some(thresholds), _) => self.checks.lock().health.text(thresholds),
+        if let Some(thresholds) = place.checks
+            && condition.state != State::Up
+        {
+            return condition.health.text(thresholds);
         }
+        Cow::Borrowed(match condition.status(place, now) {
+            Status::Maint | Status::Drain => "DRAIN",
+            Status::BreakerOpen => "DOWN (breaker open)",
+            Status::Ejected => "DOWN (ejected)",
+            Status::Cooldown => "DOWN (cooldown)",
+            Status::Misconfigured => "UP (misconfigured)",
+            Status::HalfOpen => "UP (half open)",
+            Status::Slow => "UP (slow)",
+            Status::Up | Status::NotChecked | Status::Down | Status::Unresolved => match place.checks {
+                Some(thresholds) => return condition.health.text(thresholds),
+                None => "no check",
+            },
+        })
     }
 }
 
-/// A request's place on a server; the place is free again when it is dropped, and one who waits is woken.
-#[derive(Debug)]
-pub struct Slot {
-    server: Arc<Server>,
-    index: usize,
-}
-
-impl Slot {
-    /// Takes a place, unless `max` are taken; exact whatever the number of threads.
-    pub(super) fn reserve(server: &Arc<Server>, index: usize, max: Option<NonZeroU32>) -> Option<Slot> {
-        let max = max.map_or(u32::MAX, NonZeroU32::get);
-        let raise = |now: u32| (now < max).then(|| now + 1);
-        server.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, raise).ok()?;
-        Some(Slot { server: Arc::clone(server), index })
-    }
-
-    pub fn server(&self) -> &Arc<Server> {
-        &self.server
-    }
-
-    /// The server's position in the pool, for [`super::retry::Tried`].
-    pub fn index(&self) -> usize {
-        self.index
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.server.in_flight.fetch_sub(1, Ordering::SeqCst);
-        self.server.queue.release();
-    }
-}
-
-fn encode_state(state: State) -> u8 {
-    match state {
-        State::Unknown => 0,
-        State::Up => 1,
-        State::Down => 2,
-    }
-}
-
-fn decode_state(code: u8) -> State {
-    match code {
-        1 => State::Up,
-        2 => State::Down,
-        _ => State::Unknown,
-    }
-}
-
-fn encode_admin(admin: Admin) -> u8 {
-    match admin {
-        Admin::Ready => 0,
-        Admin::Drain => 1,
-        Admin::Maint => 2,
-    }
-}
-
-fn decode_admin(code: u8) -> Admin {
-    match code {
-        1 => Admin::Drain,
-        2 => Admin::Maint,
-        _ => Admin::Ready,
-    }
+fn slow_why(took: Duration, thresholds: Thresholds, slow: bool) -> Option<Cow<'static, str>> {
+    let limit = spoken(thresholds.slow_above?);
+    let words = if slow { "slow_above is" } else { "not above slow_above," };
+    Some(Cow::Owned(format!("its checks take {}, {words} {limit}", spoken(took))))
 }
 
 #[cfg(test)]
@@ -273,22 +433,36 @@ mod tests {
         CheckResult { verdict, code: Some(200), reason: "".into(), took: Duration::from_millis(3) }
     }
 
+    fn place(checks: Option<Thresholds>, weight: u16) -> Place {
+        Place { checks, rules: Rules::default(), slow_start: None, weight }
+    }
+
+    fn report(server: &Server, passed: bool, now: u64) -> Option<(Status, Status)> {
+        let change = server.report(result(passed), Thresholds::default(), Tick(now));
+        change.map(|change| (change.from, change.to))
+    }
+
     #[test]
     fn status_text_ranks_maint_before_drain_before_health() {
         let server = Server::new("a", Arc::default());
         let checks = Some(Thresholds::default());
-        assert_eq!(server.status_text(None, 1), "no check");
-        assert_eq!(server.status_text(None, 0), "DRAIN");
-        assert_eq!(server.status_text(checks, 1), "DOWN");
-        assert_eq!(server.report(result(true), Thresholds::default(), Tick(5)), Some(Transition::Up));
-        assert_eq!(server.status_text(checks, 1), "UP");
-        assert_eq!(server.report(result(false), Thresholds::default(), Tick(7)), None);
-        assert_eq!(server.status_text(checks, 1), "UP 2/3");
+        let text = |checks, weight| server.status_text(&place(checks, weight), Tick(20));
+        assert_eq!(text(None, 1), "no check");
+        assert_eq!(text(None, 0), "DRAIN");
+        assert_eq!(text(checks, 1), "DOWN");
+        assert_eq!(report(&server, true, 5), Some((Status::NotChecked, Status::Up)));
+        assert_eq!(text(checks, 1), "UP");
+        assert_eq!(report(&server, false, 7), None);
+        assert_eq!(text(checks, 1), "UP 2/3");
         assert_eq!(server.last_change(), Some(Tick(5)));
-        server.set_admin(Admin::Drain, Tick(9));
-        assert_eq!(server.status_text(checks, 1), "DRAIN");
+        let (before, change) = server.set_admin(Admin::Drain, Tick(9));
+        assert_eq!(
+            (before, change.map(|change| change.lasted)),
+            (Admin::Ready, Some(Duration::from_millis(4)))
+        );
+        assert_eq!(text(checks, 1), "DRAIN");
         server.set_admin(Admin::Maint, Tick(11));
-        assert_eq!(server.status_text(checks, 1), "MAINT");
+        assert_eq!(text(checks, 1), "MAINT");
         assert_eq!(server.last_change(), Some(Tick(11)));
         assert_eq!(server.last_check().map(|check| check.at), Some(Tick(7)));
     }
@@ -296,13 +470,13 @@ mod tests {
     #[test]
     fn forgotten_checks_let_the_next_result_decide() {
         let server = Server::new("a", Arc::default());
-        server.report(result(true), Thresholds::default(), Tick(1));
+        report(&server, true, 1);
         server.forget_checks();
         assert_eq!(server.state(), State::Up);
-        assert_eq!(server.report(result(false), Thresholds::default(), Tick(2)), Some(Transition::Down));
+        assert_eq!(report(&server, false, 2), Some((Status::Up, Status::Down)));
         assert_eq!(server.state(), State::Down);
         server.forget_checks();
-        assert_eq!(server.report(result(true), Thresholds::default(), Tick(3)), Some(Transition::Up));
+        assert_eq!(report(&server, true, 3), Some((Status::Down, Status::Up)));
     }
 
     #[test]
@@ -313,23 +487,5 @@ mod tests {
         assert_eq!(server.weight_override(), Some(256));
         server.set_weight(None);
         assert_eq!(server.weight_override(), None);
-    }
-
-    #[test]
-    fn the_limit_is_exact_under_concurrency() {
-        let server = Arc::new(Server::new("a", Arc::default()));
-        let max = NonZeroU32::new(3);
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..5000 {
-                        let slot = Slot::reserve(&server, 0, max);
-                        assert!(server.in_flight() <= 3);
-                        drop(slot);
-                    }
-                });
-            }
-        });
-        assert_eq!(server.in_flight(), 0);
     }
 }

@@ -4,9 +4,13 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 use std::{future::Future, pin::Pin};
 
+use super::balance::Draw;
 use super::health::{CheckResult, Verdict};
+use super::server::Admin;
 use super::*;
 use crate::base::clock::{self, Tick};
+
+const ONE: Thresholds = Thresholds { rise: 1, fall: 1, slow_above: None };
 
 /// (tier, max_concurrent) of each server; 0 is unlimited. All are up.
 fn pool(servers: &[(u32, u32)]) -> Pool {
@@ -18,27 +22,32 @@ fn pool_of(balance: balance::Kind, servers: &[(u32, u32)]) -> Pool {
     let member = |(index, (tier, max)): (usize, &(u32, u32))| {
         let server = Arc::new(Server::new(format!("s{index}"), Arc::clone(&queue)));
         report(&server, true);
-        Member { server, tier: *tier, weight: 100, max_concurrent: NonZeroU32::new(*max) }
+        Member { server, tier: *tier, weight: 100, max_concurrent: NonZeroU32::new(*max), slow_start: None }
     };
     Pool::new(Settings {
         members: servers.iter().enumerate().map(member).collect(),
-        checks: Some(Thresholds { rise: 1, fall: 1 }),
+        checks: Some(ONE),
         balance,
         queue,
         queue_max: 1000,
+        rules: Rules::default(),
     })
 }
 
 fn report(server: &Server, passed: bool) {
     let verdict = if passed { Verdict::AnswerOk } else { Verdict::ConnectFailed };
     let result = CheckResult { verdict, code: None, reason: "".into(), took: Duration::ZERO };
-    server.report(result, Thresholds { rise: 1, fall: 1 }, Tick(0));
+    server.report(result, ONE, Tick(0));
 }
 
 fn tried(indexes: &[usize]) -> Tried {
     let mut tried = Tried::default();
     indexes.iter().for_each(|index| tried.insert(*index));
     tried
+}
+
+fn ask(tried: &Tried, draw: Draw) -> Ask<'_> {
+    Ask { tried, draw, who: Who::default() }
 }
 
 #[track_caller]
@@ -59,14 +68,14 @@ fn ticket(pick: Pick) -> Ticket {
 
 /// Where `picks` requests go that each finish at once.
 fn order(pool: &Pool, tried: &Tried, picks: usize) -> Vec<usize> {
-    (0..picks).map(|_| slot(pool.pick(tried, Draw::default())).index()).collect()
+    (0..picks).map(|_| slot(pool.pick(&ask(tried, Draw::default()))).index()).collect()
 }
 
 #[test]
 fn requests_go_round_the_servers_of_the_lowest_tier() {
     let pool = pool(&[(2, 0), (1, 0), (1, 0), (1, 0)]);
     assert_eq!(order(&pool, &Tried::default(), 7), [1, 2, 3, 1, 2, 3, 1]);
-    assert_eq!(pool.active_tier(), Some(1));
+    assert_eq!(pool.active_tier(Tick(1)), Some(1));
 }
 
 #[test]
@@ -76,12 +85,12 @@ fn the_next_tier_takes_over_when_the_first_has_nothing_usable() {
     assert_eq!(order(&pool, &Tried::default(), 2), [1, 1]);
     pool.members()[1].server.set_admin(Admin::Drain, Tick(1));
     assert_eq!(order(&pool, &Tried::default(), 2), [2, 2]);
-    assert_eq!(pool.active_tier(), Some(2));
+    assert_eq!(pool.active_tier(Tick(1)), Some(2));
     pool.members()[2].server.set_weight(Some(0));
-    assert_eq!((order(&pool, &Tried::default(), 1), pool.active_tier()), (vec![3], Some(3)));
+    assert_eq!((order(&pool, &Tried::default(), 1), pool.active_tier(Tick(1))), (vec![3], Some(3)));
     report(&pool.members()[3].server, false);
-    assert!(matches!(pool.pick(&Tried::default(), Draw::default()), Pick::NoServer));
-    assert_eq!((pool.active_tier(), pool.usable_count()), (None, 0));
+    assert!(matches!(pool.pick(&ask(&Tried::default(), Draw::default())), Pick::NoServer));
+    assert_eq!((pool.active_tier(Tick(1)), pool.usable_count(Tick(1))), (None, 0));
     report(&pool.members()[0].server, true);
     assert_eq!(order(&pool, &Tried::default(), 1), [0]);
 }
@@ -90,19 +99,21 @@ fn the_next_tier_takes_over_when_the_first_has_nothing_usable() {
 fn a_server_not_checked_yet_takes_no_traffic_unless_the_backend_has_no_checks() {
     let queue = Arc::new(Queue::default());
     let server = Arc::new(Server::new("s", Arc::clone(&queue)));
-    let member = Member { server: Arc::clone(&server), tier: 1, weight: 1, max_concurrent: None };
+    let member =
+        Member { server: Arc::clone(&server), tier: 1, weight: 1, max_concurrent: None, slow_start: None };
     let with = |checks| {
         let (members, queue) = (vec![member.clone()], Arc::clone(&queue));
-        Pool::new(Settings { members, checks, balance: balance::Kind::RoundRobin, queue, queue_max: 1 })
+        let (balance, rules) = (balance::Kind::RoundRobin, Rules::default());
+        Pool::new(Settings { members, checks, balance, queue, queue_max: 1, rules })
     };
     assert!(matches!(
-        with(Some(Thresholds::default())).pick(&Tried::default(), Draw::default()),
+        with(Some(Thresholds::default())).pick(&ask(&Tried::default(), Draw::default())),
         Pick::NoServer
     ));
-    assert!(matches!(with(None).pick(&Tried::default(), Draw::default()), Pick::Server(_)));
+    assert!(matches!(with(None).pick(&ask(&Tried::default(), Draw::default())), Pick::Server(_)));
     server.assume_up();
     assert!(matches!(
-        with(Some(Thresholds::default())).pick(&Tried::default(), Draw::default()),
+        with(Some(Thresholds::default())).pick(&ask(&Tried::default(), Draw::default())),
         Pick::Server(_)
     ));
 }
@@ -112,7 +123,7 @@ fn a_retry_prefers_another_server_also_of_a_later_tier() {
     let pool = pool(&[(1, 0), (1, 0), (2, 0)]);
     assert_eq!(order(&pool, &tried(&[0]), 2), [1, 1]);
     assert_eq!(order(&pool, &tried(&[0, 1]), 2), [2, 2]);
-    assert!(pool.has_other(&tried(&[0, 1])) && !pool.has_other(&tried(&[0, 1, 2])));
+    assert!(pool.has_other(&tried(&[0, 1]), Tick(1)) && !pool.has_other(&tried(&[0, 1, 2]), Tick(1)));
     let again = order(&pool, &tried(&[0, 1, 2]), 4);
     assert_eq!(
         again.iter().filter(|index| **index == 2).count(),
@@ -130,7 +141,7 @@ fn every_kind_keeps_to_tiers_states_and_untried_servers() {
         let seen = |tried: &Tried| {
             let draw = |turn: u64| Draw { key: Some(turn << 40), random: turn << 40, now: Tick(turn) };
             let mut seen: Vec<usize> =
-                (0..60).map(|turn| slot(pool.pick(tried, draw(turn))).index()).collect();
+                (0..60).map(|turn| slot(pool.pick(&ask(tried, draw(turn)))).index()).collect();
             seen.sort_unstable();
             seen.dedup();
             seen
@@ -143,7 +154,7 @@ fn every_kind_keeps_to_tiers_states_and_untried_servers() {
         pool.members()[2].server.set_weight(Some(0));
         assert_eq!(seen(&Tried::default()), [3], "{kind:?}");
         pool.members()[3].server.set_admin(Admin::Maint, Tick(1));
-        assert!(matches!(pool.pick(&Tried::default(), Draw::default()), Pick::NoServer), "{kind:?}");
+        assert!(matches!(pool.pick(&ask(&Tried::default(), Draw::default())), Pick::NoServer), "{kind:?}");
         pool.members()[0].server.set_admin(Admin::Ready, Tick(2));
         assert_eq!(seen(&Tried::default()), [0], "{kind:?}");
     }
@@ -153,43 +164,43 @@ fn every_kind_keeps_to_tiers_states_and_untried_servers() {
 fn a_full_tier_makes_first_attempts_wait_and_retries_move_on() {
     let pool = pool(&[(1, 1), (1, 1), (2, 0)]);
     let held = [
-        slot(pool.pick(&Tried::default(), Draw::default())),
-        slot(pool.pick(&Tried::default(), Draw::default())),
+        slot(pool.pick(&ask(&Tried::default(), Draw::default()))),
+        slot(pool.pick(&ask(&Tried::default(), Draw::default()))),
     ];
-    assert!(matches!(pool.pick(&Tried::default(), Draw::default()), Pick::Wait(_)));
-    assert_eq!(slot(pool.pick(&tried(&[0]), Draw::default())).index(), 2);
+    assert!(matches!(pool.pick(&ask(&Tried::default(), Draw::default())), Pick::Wait(_)));
+    assert_eq!(slot(pool.pick(&ask(&tried(&[0]), Draw::default()))).index(), 2);
     drop(held);
-    assert!(matches!(pool.pick(&Tried::default(), Draw::default()), Pick::Server(_)));
+    assert!(matches!(pool.pick(&ask(&Tried::default(), Draw::default())), Pick::Server(_)));
 }
 
 #[test]
 fn a_retry_waits_for_a_full_server_rather_than_go_back_to_the_failed_one() {
     let pool = pool(&[(1, 0), (1, 1)]);
-    let held = slot(pool.pick(&tried(&[0]), Draw::default()));
+    let held = slot(pool.pick(&ask(&tried(&[0]), Draw::default())));
     assert_eq!(held.index(), 1);
-    let ticket = ticket(pool.pick(&tried(&[0]), Draw::default()));
+    let ticket = ticket(pool.pick(&ask(&tried(&[0]), Draw::default())));
     assert_eq!(
-        slot(pool.pick(&Tried::default(), Draw::default())).index(),
+        slot(pool.pick(&ask(&Tried::default(), Draw::default()))).index(),
         0,
         "others are not held up by it"
     );
     drop(held);
-    assert_eq!(slot(pool.resume(&tried(&[0]), Draw::default(), ticket)).index(), 1);
+    assert_eq!(slot(pool.resume(&ask(&tried(&[0]), Draw::default()), ticket)).index(), 1);
 }
 
 #[test]
 fn a_newcomer_does_not_overtake_those_who_wait() {
     let pool = pool(&[(1, 1)]);
-    let held = slot(pool.pick(&Tried::default(), Draw::default()));
-    let first = ticket(pool.pick(&Tried::default(), Draw::default()));
+    let held = slot(pool.pick(&ask(&Tried::default(), Draw::default())));
+    let first = ticket(pool.pick(&ask(&Tried::default(), Draw::default())));
     drop(held);
-    let second = ticket(pool.pick(&Tried::default(), Draw::default()));
-    let taken = slot(pool.resume(&Tried::default(), Draw::default(), first));
-    let second = ticket(pool.resume(&Tried::default(), Draw::default(), second));
+    let second = ticket(pool.pick(&ask(&Tried::default(), Draw::default())));
+    let taken = slot(pool.resume(&ask(&Tried::default(), Draw::default()), first));
+    let second = ticket(pool.resume(&ask(&Tried::default(), Draw::default()), second));
     drop(taken);
     block_on(second);
     assert!(
-        matches!(pool.pick(&Tried::default(), Draw::default()), Pick::Server(_)),
+        matches!(pool.pick(&ask(&Tried::default(), Draw::default())), Pick::Server(_)),
         "nobody waits: no gate"
     );
 }
@@ -198,19 +209,19 @@ fn a_newcomer_does_not_overtake_those_who_wait() {
 fn a_full_queue_says_so() {
     let mut pool = pool(&[(1, 1)]);
     pool.queue_max = 1;
-    let _held = slot(pool.pick(&Tried::default(), Draw::default()));
-    let _waits = ticket(pool.pick(&Tried::default(), Draw::default()));
-    assert!(matches!(pool.pick(&Tried::default(), Draw::default()), Pick::QueueFull));
+    let _held = slot(pool.pick(&ask(&Tried::default(), Draw::default())));
+    let _waits = ticket(pool.pick(&ask(&Tried::default(), Draw::default())));
+    assert!(matches!(pool.pick(&ask(&Tried::default(), Draw::default())), Pick::QueueFull));
 }
 
 #[test]
 fn those_who_wait_learn_that_the_last_server_went_down() {
     let pool = pool(&[(1, 1)]);
-    let _held = slot(pool.pick(&Tried::default(), Draw::default()));
-    let waits = ticket(pool.pick(&Tried::default(), Draw::default()));
+    let _held = slot(pool.pick(&ask(&Tried::default(), Draw::default())));
+    let waits = ticket(pool.pick(&ask(&Tried::default(), Draw::default())));
     report(&pool.members()[0].server, false);
     let waits = block_on(waits);
-    assert!(matches!(pool.resume(&Tried::default(), Draw::default(), waits), Pick::NoServer));
+    assert!(matches!(pool.resume(&ask(&Tried::default(), Draw::default()), waits), Pick::NoServer));
 }
 
 #[test]
@@ -273,7 +284,7 @@ fn contention(kind: balance::Kind) {
 fn request(pool: &Pool, kind: usize) {
     let draw = Draw { key: Some(kind as u64 * 0x9e37_79b9), random: kind as u64, now: Tick(0) };
     let tried = if kind.is_multiple_of(5) { tried(&[0]) } else { Tried::default() };
-    let mut pick = pool.pick(&tried, draw);
+    let mut pick = pool.pick(&ask(&tried, draw));
     if kind.is_multiple_of(11) && matches!(pick, Pick::Wait(_)) {
         return;
     }
@@ -282,7 +293,7 @@ fn request(pool: &Pool, kind: usize) {
         if kind.is_multiple_of(4) {
             return;
         }
-        pick = pool.resume(&tried, draw, ticket);
+        pick = pool.resume(&ask(&tried, draw), ticket);
     }
     let slot = slot(pick);
     assert_eq!(slot.server().in_flight(), 1);

@@ -12,6 +12,15 @@ pub struct Tier {
     pub(super) balance: Balance,
 }
 
+/// Who takes first attempts. A change of `active` is a failover or a failback.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// The number of the tier; `None` when nothing is usable.
+    pub active: Option<u32>,
+    /// The number of the tier that helps it out, see `tiers.help_below`.
+    pub helping: Option<u32>,
+}
+
 impl Tier {
     /// The tiers of `members`, lowest number first, each in the order of the configuration.
     pub(super) fn group(members: &[Member], kind: Kind) -> Vec<Tier> {

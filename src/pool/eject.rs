@@ -1,0 +1,129 @@
+//! Takes a server out whose error rate is too high, though it does not fail in a row: for a time that grows with each
+//! return. How many of a tier may be out at once is for whoever sees the tier.
+
+use std::time::Duration;
+
+use crate::base::clock::Tick;
+
+/// `backends.*.eject`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// 0.0..=1.0; above it a server is out.
+    pub error_rate: f64,
+    /// The latest answers that count. 0 counts as 1.
+    pub over: u32,
+    /// The first ejection; each further one takes twice as long.
+    pub time: Duration,
+    /// The longest. After as long without an ejection the doubling is forgotten.
+    pub up_to: Duration,
+    /// Of a tier's servers, 0.0..=1.0.
+    pub max_ejected: f64,
+}
+
+impl Rules {
+    /// How many of so many servers may be ejected at once.
+    pub fn most(&self, servers: usize) -> usize {
+        // Shares are decimals: 0.3 * 10 must not be 2.
+        (self.max_ejected.clamp(0.0, 1.0) * servers as f64 + 1e-9).floor() as usize
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ejection {
+    window: Window,
+    until: Option<Tick>,
+    /// What the latest one took; zero when it is forgotten.
+    latest: Duration,
+    ended: Tick,
+}
+
+impl Ejection {
+    /// Nothing that another success would change.
+    pub fn is_clean(&self) -> bool {
+        self.window.failures == 0 && self.until.is_none()
+    }
+
+    /// The end of it; `None` when it is over or never was.
+    pub fn until(&self, now: Tick) -> Option<Tick> {
+        self.until.filter(|until| now < *until)
+    }
+
+    /// As of the last call that was given the time.
+    pub fn is_out(&self) -> bool {
+        self.until.is_some()
+    }
+
+    /// How long the latest one was to last.
+    pub fn latest(&self) -> Duration {
+        self.latest
+    }
+
+    /// Takes an answer in. True when a failure puts the error rate above the limit: then [`Ejection::begin`], if there
+    /// is room. While it is out nothing counts: those answers were asked for before.
+    pub fn count(&mut self, failed: bool, rules: &Rules, now: Tick) -> bool {
+        if self.until(now).is_some() {
+            return false;
+        }
+        self.window.push(failed, rules.over.max(1));
+        failed && self.is_above(rules)
+    }
+
+    /// Whether the error rate is above the limit now.
+    pub fn is_above(&self, rules: &Rules) -> bool {
+        f64::from(self.window.failures) > rules.error_rate * f64::from(rules.over.max(1)) + 1e-9
+    }
+
+    /// Takes the server out; says why.
+    pub fn begin(&mut self, rules: &Rules, now: Tick) -> String {
+        if now.since(self.ended) >= rules.up_to {
+            self.latest = Duration::ZERO;
+        }
+        let time = self.latest.saturating_mul(2).max(rules.time).min(rules.up_to.max(rules.time));
+        let why = format!("{} of the last {} failed", self.window.failures, rules.over.max(1));
+        self.latest = time;
+        self.until = Some(now + time);
+        self.ended = now + time;
+        self.window = Window::default();
+        why
+    }
+
+    /// When it ended, if that is since the last call.
+    pub fn advance(&mut self, now: Tick) -> Option<Tick> {
+        let until = self.until.filter(|until| now >= *until)?;
+        self.until = None;
+        Some(until)
+    }
+
+    /// Takes it back before its time.
+    pub fn end(&mut self, now: Tick) {
+        if self.until.take().is_some() {
+            self.ended = now;
+        }
+    }
+}
+
+/// The latest answers: one that never came counts as a success.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Window {
+    failed: Vec<bool>,
+    next: usize,
+    failures: u32,
+}
+
+impl Window {
+    fn push(&mut self, failed: bool, over: u32) {
+        let over = usize::try_from(over).unwrap_or(usize::MAX);
+        if self.failed.len() != over {
+            if !failed {
+                // Nothing but successes are as good as nothing.
+                *self = Window::default();
+                return;
+            }
+            *self = Window { failed: vec![false; over], next: 0, failures: 0 };
+        }
+        let Some(oldest) = self.failed.get_mut(self.next) else { return };
+        let dropped = std::mem::replace(oldest, failed);
+        self.failures = self.failures + u32::from(failed) - u32::from(dropped);
+        self.next = (self.next + 1) % over;
+    }
+}

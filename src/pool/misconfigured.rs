@@ -1,0 +1,70 @@
+//! A server that refuses our key will refuse it again, whoever asks: it is last in line until it takes the key, or
+//! until a minute passed without another refusal. A 403 may also mean what one client asked for, so of a server that
+//! took the key before it takes several in a row.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::base::clock::Tick;
+
+/// How long it is last in line after the latest refusal.
+pub const LASTS: Duration = Duration::from_secs(60);
+/// Answers 403 in a row that count as a refused key.
+const FORBIDDEN: u32 = 5;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Misconfigured {
+    until: Option<Tick>,
+    /// 403 in a row.
+    forbidden: u32,
+    /// It took the key once.
+    proven: bool,
+}
+
+impl Misconfigured {
+    /// Nothing that another success would change.
+    pub fn is_clean(&self) -> bool {
+        self.proven && self.forbidden == 0 && self.until.is_none()
+    }
+
+    pub fn until(&self, now: Tick) -> Option<Tick> {
+        self.until.filter(|until| now < *until)
+    }
+
+    /// As of the last call that was given the time.
+    pub fn is_marked(&self) -> bool {
+        self.until.is_some()
+    }
+
+    /// 401. Says why it is misconfigured.
+    pub fn refused(&mut self, now: Tick) -> Cow<'static, str> {
+        self.until = Some(now + LASTS);
+        Cow::Borrowed("status 401: it refuses our api_key")
+    }
+
+    /// 403. Says why it is misconfigured, if that makes it so.
+    pub fn forbidden(&mut self, now: Tick) -> Option<Cow<'static, str>> {
+        self.forbidden = self.forbidden.saturating_add(1);
+        if self.proven && self.forbidden < FORBIDDEN && self.until(now).is_none() {
+            return None;
+        }
+        self.until = Some(now + LASTS);
+        Some(match self.forbidden {
+            1 => Cow::Borrowed("status 403: it refuses our api_key"),
+            row => Cow::Owned(format!("status 403, {row} in a row: it refuses our api_key")),
+        })
+    }
+
+    pub fn well(&mut self) {
+        *self = Misconfigured { until: None, forbidden: 0, proven: true };
+    }
+
+    /// A check passed, or an operator says that it is well.
+    pub fn end(&mut self) {
+        (self.until, self.forbidden) = (None, 0);
+    }
+
+    pub fn advance(&mut self, now: Tick) {
+        self.until = self.until(now);
+    }
+}
