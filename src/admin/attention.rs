@@ -128,7 +128,7 @@ fn of_server(backend: &Backend, server: &Server, notices: &mut Vec<Notice>) {
             let text = "has no address, so no traffic: its name does not resolve";
             warning(notices, format!("Server {name} {text}."));
         }
-        Status::Misconfigured => misconfigured(backend, server, &why, notices),
+        Status::Misconfigured => misconfigured(backend, server, notices),
         Status::BreakerOpen => {
             warning(notices, format!("Server {name} is cut off by its circuit breaker{since}{left}{why}."));
         }
@@ -157,16 +157,19 @@ fn of_server(backend: &Backend, server: &Server, notices: &mut Vec<Notice>) {
 }
 
 /// Nothing mends this but a person; when nothing else of its tier is usable, clients are likely to feel it.
-fn misconfigured(backend: &Backend, server: &Server, why: &str, notices: &mut Vec<Notice>) {
+fn misconfigured(backend: &Backend, server: &Server, notices: &mut Vec<Notice>) {
     let (tier, name) = (server.tier, format!("{}/{}", backend.name, server.name));
     let alone = !backend
         .servers
         .iter()
         .any(|other| other.tier == tier && other.usable && other.state != Status::Misconfigured);
     let also = if alone { format!(". No other server of tier {tier} is usable") } else { String::new() };
-    let text = "refuses our api_key, so it is asked last";
+    let text = match &server.why {
+        Some(why) => format!("is asked last: {why}"),
+        None => "refuses our api_key, so it is asked last".to_owned(),
+    };
     let severity = if alone { Severity::Critical } else { Severity::Warning };
-    let message = format!("Server {name} {text}{why}{also}. Put a good key in the file and reload.");
+    let message = format!("Server {name} {text}{also}. Put a good key in the file and reload.");
     notices.push(Notice { severity, message });
 }
 

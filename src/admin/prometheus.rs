@@ -96,7 +96,7 @@ const REQUESTS: &[Metric] = &[
     ),
     histogram(
         "tidegate_first_content_seconds",
-        "From sending a request to the first content of an event stream, by the server that sent it.",
+        "From the first byte of a request to the first content of its event stream, by the server that sent it.",
         |source, family| times(source, family, |server| server.stats.traffic.first_content.snapshot()),
     ),
     counter(

@@ -103,7 +103,7 @@ pub struct Traffic {
     pub total_time: Mean,
     pub duration: Histogram,
     pub first_byte: Histogram,
-    /// Of event streams: from the first byte of a request (on a server: from sending it) to the first content.
+    /// Of event streams: from the first byte of a request to the first content.
     pub first_content: Histogram,
     /// `lastchg chkdown downtime`.
     pub availability: Availability,

@@ -249,6 +249,8 @@ impl fmt::Display for Line<'_> {
         let (backend, name) = (&self.backend.name, self.name);
         write!(f, "server {backend}/{name} ")?;
         if *to == Status::Misconfigured {
+            // The pool's words for it end with what stands before them here.
+            let why = why.strip_suffix(": it refuses our api_key").unwrap_or(why);
             return write!(
                 f,
                 "refuses our api_key ({why}): it is asked last from now on. Put a good key in \

@@ -83,24 +83,22 @@ impl Found<'_> {
             Ok(weight) => weight,
             Err(message) => return message.to_owned(),
         };
-        let (pool, now) = (&self.backend.pool, view.state.clock.now());
-        let (before, from) = (self.member.effective_weight(), pool.status(self.index, now));
+        let (pool, before) = (&self.backend.pool, self.member.effective_weight());
         // Back at the configured one, it follows the file again.
         self.member.server.set_weight((weight != configured).then_some(weight));
         if weight == before {
             return String::new();
         }
         self.tell(view, format_args!("weight {weight} (was {before}, configured {configured})"));
-        // Without a weight it drains.
-        let to = pool.status(self.index, now);
-        let change = (from != to).then(|| Change {
-            from,
-            to,
-            why: format!("weight {weight} was ordered").into(),
-            lasted: self.member.server.last_change().map_or(view.uptime(), |at| now.since(at)),
-            expected: None,
-        });
-        self.note(view, change.as_ref());
+        // Without a weight it drains: the pool sees that when it settles.
+        for (index, change) in pool.settle(view.state.clock.now()) {
+            if index == self.index {
+                self.note(view, Some(&change));
+            } else {
+                events::server_changed(&view.state, self.backend, index, &change);
+            }
+        }
+        self.note(view, None);
         String::new()
     }
 

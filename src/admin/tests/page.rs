@@ -107,11 +107,12 @@ fn what_takes_the_reserve_is_a_warning() {
 fn a_key_that_is_refused_is_critical_where_nothing_else_is_left_in_the_tier() {
     let (severity, message) = one_notice(|report| {
         let server = &mut report.backends[0].servers[0];
-        (server.state, server.why) = (Status::Misconfigured, Some("401 with our key".into()));
+        (server.state, server.why) =
+            (Status::Misconfigured, Some("status 401: it refuses our api_key".into()));
     });
     assert_eq!(severity, Severity::Critical);
-    let text = "Server images/painter refuses our api_key, so it is asked last: 401 with our key. No other server of tier \
-                1 is usable. Put a good key in the file and reload.";
+    let text = "Server images/painter is asked last: status 401: it refuses our api_key. No other server of tier 1 is \
+                usable. Put a good key in the file and reload.";
     assert_eq!(message, text);
     let (severity, _) = one_notice(|report| {
         let backend = &mut report.backends[0];
