@@ -26,12 +26,15 @@ use crate::listen::bind::{self, SocketFile};
 use crate::log_writer::{LogWriter, Target};
 use crate::proxy::Shared;
 use crate::runtime::compile::{compile, tls};
+use crate::runtime::events;
 use crate::runtime::state::State;
 use crate::runtime::store::Store;
 use crate::{probe, resolve};
 
 /// How long what is in flight is looked at again while stopping.
 const LOOK: Duration = Duration::from_millis(20);
+/// How soon a server is seen to be back whose time out of traffic is over.
+const SETTLE: Duration = Duration::from_millis(100);
 /// How long connections without a request may take to close.
 const FAREWELL: Duration = Duration::from_millis(1500);
 /// How long what is cut may take to say so.
@@ -97,6 +100,7 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     let probes = Arc::new(Probes::default());
     probes.follow(shared.store.load(), &shared);
     spawn(purge(shared.clone()));
+    spawn(settle(shared.clone()));
     let workers = workers::start(&shared, listeners, threads, &stopped)?;
     state.ready.store(true, Ordering::Relaxed);
     info!("ready");
@@ -213,6 +217,14 @@ async fn purge(shared: Arc<Shared>) {
             table.table.purge(now);
         }
         shared.state.limits.table().purge(now);
+    }
+}
+
+/// Lets servers come back when their time is over, also while nobody asks for them.
+async fn settle(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(SETTLE).await;
+        events::settle(&shared.state, &shared.store.load());
     }
 }
 

@@ -8,14 +8,24 @@ pub enum Failure {
     Connect,
     /// No connection within `timeouts.connect`.
     ConnectTimeout,
+    /// The server said that it has not begun with it (HTTP/2: REFUSED_STREAM, GOAWAY).
+    Refused,
     /// Closed or reset before the first byte of an answer.
     Empty,
     /// No response head within `timeouts.first_byte`, or the server stopped taking the request.
     FirstByte,
     /// The answer is not HTTP, or ended inside its head.
     Broken,
-    /// An answer that the backend's `retry.when` names.
+    /// An event stream ended or was cut before its first content.
+    CutEarly,
+    /// An event stream had no content within `timeouts.first_content`.
+    FirstContent,
+    /// An answer with this status.
     Status(u16),
+    /// An event stream that begins with an error, which this status tells of.
+    ErrorEvent(u16),
+    /// The server does not take the key that the configuration gives it (401).
+    KeyRefused,
 }
 
 /// Which limit of a plan was reached.
@@ -164,15 +174,21 @@ impl Outcome {
                 "Too many large requests are in progress. Try again in a moment.",
             ),
             Outcome::Failed(failure) => match failure {
-                Failure::Connect => error(503, "no_server_available", SERVER, "No server could be reached."),
-                Failure::ConnectTimeout | Failure::FirstByte => {
+                Failure::Connect | Failure::Refused => {
+                    error(503, "no_server_available", SERVER, "No server could be reached.")
+                }
+                // What the server says of its key is not for the client, and its own key is good.
+                Failure::KeyRefused => {
+                    error(503, "no_server_available", SERVER, "No server can take this request now.")
+                }
+                Failure::ConnectTimeout | Failure::FirstByte | Failure::FirstContent => {
                     error(504, "upstream_timeout", SERVER, "The server did not answer in time.")
                 }
-                Failure::Empty | Failure::Broken => {
+                Failure::Empty | Failure::CutEarly | Failure::Broken => {
                     error(502, "upstream_error", SERVER, "The server did not give a valid answer.")
                 }
-                // A status to retry on is passed on as it is when no attempt is left.
-                Failure::Status(_) => None,
+                // What a server says is passed on as it is when no attempt is left.
+                Failure::Status(_) | Failure::ErrorEvent(_) => None,
             },
             Outcome::AnswerCut | Outcome::AnswerBroken => {
                 error(502, "upstream_error", SERVER, "The server broke off in the middle of its answer.")
@@ -206,12 +222,12 @@ impl Outcome {
             Outcome::NoServer => "SC--",
             Outcome::Overloaded => "sQ--",
             Outcome::Failed(failure) => match failure {
-                Failure::Connect => "SC--",
+                Failure::Connect | Failure::Refused => "SC--",
                 Failure::ConnectTimeout => "sC--",
-                Failure::Empty => "SH--",
-                Failure::FirstByte => "sH--",
+                Failure::Empty | Failure::CutEarly | Failure::KeyRefused => "SH--",
+                Failure::FirstByte | Failure::FirstContent => "sH--",
                 Failure::Broken => "PH--",
-                Failure::Status(_) => "----",
+                Failure::Status(_) | Failure::ErrorEvent(_) => "----",
             },
             Outcome::OutOfMemory => "RR--",
             Outcome::AnswerCut => "SD--",

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
 use crate::app::descriptors;
+use crate::base::clock::Tick;
 use crate::config;
 use crate::config::checked::{AccessLogTarget, Admin, BindAddress, Checked, Threads};
 use crate::proxy::Shared;
@@ -135,7 +136,25 @@ async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared, probes: &Probe
     probe::first_round_of_new(&before, &snapshot, &shared.state).await;
     // In one breath: until here the servers were what the old configuration says of them.
     resolve::mark(&shared.state, &snapshot);
+    forget_strangers(&before, &snapshot, shared.state.clock.now());
     shared.store.replace(snapshot.clone());
     probes.follow(snapshot, shared);
     Ok(())
+}
+
+/// What traffic told of a server was told of another address, or of another key: it says nothing about this one.
+fn forget_strangers(before: &Snapshot, snapshot: &Snapshot, now: Tick) {
+    for backend in &snapshot.backends {
+        let Some(was) = before.backends.iter().find(|was| was.name == backend.name) else { continue };
+        for (server, member) in backend.servers.iter().zip(backend.pool.members()) {
+            let same = was.servers.iter().any(|was| {
+                was.target.name == server.target.name
+                    && was.target.id == server.target.id
+                    && was.authorization == server.authorization
+            });
+            if !same {
+                member.server.forget_traffic(now);
+            }
+        }
+    }
 }

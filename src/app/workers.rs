@@ -87,7 +87,7 @@ async fn work(
     let purge = async {
         loop {
             tokio::time::sleep(PURGE).await;
-            worker.idle.purge(worker.now());
+            worker.connections.purge(worker.now());
         }
     };
     // Connections go on as long as the process does.

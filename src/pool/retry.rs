@@ -16,6 +16,8 @@ pub enum Failure {
     Connect,
     /// It refused the stream before it acted (HTTP/2).
     Refused,
+    /// It does not take the key that the configuration gives it: nobody's fault but ours, and another may take its own.
+    KeyRefused,
     /// Closed or reset before the first byte of an answer.
     EmptyResponse,
     /// No answer's head within `timeouts.first_byte`, or no content of a stream within `timeouts.first_content`.
@@ -47,6 +49,7 @@ impl When {
     pub fn contains(&self, failure: Failure) -> bool {
         match failure {
             Failure::Connect | Failure::Refused => self.connect_failure,
+            Failure::KeyRefused => true,
             Failure::EmptyResponse => self.empty_response,
             Failure::Timeout => self.timeout,
             Failure::Status(status) => place(status)
@@ -79,7 +82,7 @@ impl Policy {
     /// `safe`: the request may be sent twice (an API path, or an idempotent method). A connect failure and a refused
     /// stream need no such promise: the server cannot have acted.
     pub fn should_retry(&self, attempt: u32, failure: Failure, safe: bool) -> bool {
-        let untouched = matches!(failure, Failure::Connect | Failure::Refused);
+        let untouched = matches!(failure, Failure::Connect | Failure::Refused | Failure::KeyRefused);
         attempt < self.attempts && self.when.contains(failure) && (safe || untouched)
     }
 

@@ -1,102 +1,147 @@
-//! One attempt: a connection to the chosen server, the request out, the head of the answer in. The body read so far is
-//! kept until an answer is committed to the client, so that any request can be sent again, whatever its size.
+//! One attempt: a connection to the chosen server, the request out, the head of the answer in, and of an event stream as
+//! much as tells whether it will come to something. It knows the request only by what it is given, so that two attempts
+//! may run at once, and reads the body from a [`Feed`], so that any request can be sent again, whatever its size.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::FutureExt;
 use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
-use http::{StatusCode, Version};
+use http::{Method, StatusCode};
 use log::warn;
-use pingora::ErrorType;
-use pingora::http::ResponseHeader;
-use pingora::protocols::Stream;
-use pingora::protocols::http::ServerSession;
-use pingora::protocols::http::v1::client::HttpSession;
+use pingora::http::RequestHeader;
 
+use crate::ai::path::Dialect;
 use crate::base::clock;
-use crate::outcome::{Failure, Outcome};
-use crate::proxy::body::{Body, client_error, client_event};
-use crate::proxy::context::Context;
-use crate::proxy::{finish, upstream_request};
-use crate::transport::socket::NOWHERE;
-use crate::upstream::connect::{ConnectError, connect};
-use crate::upstream::stream;
+use crate::outcome::Failure;
+use crate::proxy::commit;
+use crate::proxy::feed::{Cursor, Feed, Next};
+use crate::proxy::upstream_request::is_websocket;
+use crate::proxy::worker::Worker;
+use crate::runtime::snapshot::{Backend, Server};
+use crate::upstream::connect::{ConnectError, Want};
+use crate::upstream::session::{Fault, Session};
 
 /// How soon a connection that was kept must fail to be taken for one that the server was just closing.
 const STALE: Duration = Duration::from_millis(100);
 
+/// What an attempt is to do.
+pub struct Order<'a> {
+    pub worker: &'a Worker,
+    pub backend: &'a Backend,
+    pub server: &'a Server,
+    pub head: Box<RequestHeader>,
+    pub method: Method,
+    pub feed: &'a Feed,
+    /// It has no body at all.
+    pub bodiless: bool,
+    /// On a connection that was there already, if there is one.
+    pub reuse: bool,
+    pub upgrade: bool,
+    /// Whose request it is and where it was sent to, for a server that wants a PROXY header.
+    pub client: Option<(SocketAddr, SocketAddr)>,
+    /// How its event stream is read, where an answer is held until its first content.
+    pub dialect: Option<Dialect>,
+    /// `timeouts.total` runs out then.
+    pub until: Instant,
+}
+
 /// A server that answers.
 pub struct Answer {
-    pub server: HttpSession,
-    /// Where its connection belongs when it is idle.
-    pub pool: u64,
-    /// What came of the body with the head.
-    pub first: Option<Bytes>,
-    /// The whole request had come from the client when the answer began.
+    pub server: Session,
+    /// What came of the body so far.
+    pub first: Bytes,
+    /// The whole request was sent.
     pub sent: bool,
     /// The server takes no more of the request.
     pub stopped: bool,
+    /// The stream begins with an error that this status tells of.
+    pub error_event: Option<u16>,
 }
 
-pub enum Attempt {
-    Answered(Box<Answer>),
+impl Answer {
+    /// What it says of the request: its status, or what its first event amounts to.
+    pub fn status(&self) -> u16 {
+        let status = || self.server.head().map_or(0, |head| head.status.as_u16());
+        self.error_event.unwrap_or_else(status)
+    }
+}
+
+/// Why there is no answer.
+pub enum Miss {
     Failed(Failure),
-    /// It is over, with the client or with the time.
-    Over(Outcome),
+    /// The connection was one that the server was just closing: nothing is lost, a new one will do.
+    Stale,
+    /// `timeouts.total` ran out.
+    OutOfTime,
 }
 
-/// Sends the request to the server in the context. `again`: it may be sent twice, so an idle connection may be used;
-/// one that the server was just closing is replaced by a new one without counting as an attempt.
-pub async fn run(
-    context: &mut Context,
-    session: &mut ServerSession,
-    body: &mut Body<'_>,
-    again: bool,
-) -> pingora::Result<Attempt> {
-    let Some(target) = context.server().map(|server| server.target.clone()) else {
-        return Ok(Attempt::Over(Outcome::Internal));
+/// What came of an attempt, and when.
+pub struct Ended {
+    pub begun: Instant,
+    /// It took this long to connect; zero on a connection that was there.
+    pub connected: Option<Duration>,
+    /// From the end of the request to the head of the answer; `None`: the answer came before.
+    pub answered: Option<Duration>,
+    pub head_at: Option<Instant>,
+    /// When the first content of a stream came.
+    pub content_at: Option<Instant>,
+    /// What was wrong with the answer.
+    pub fault: Option<&'static str>,
+    pub result: Result<Box<Answer>, Miss>,
+}
+
+pub async fn run(order: Order<'_>) -> Ended {
+    let mut ended = Ended {
+        begun: clock::instant(),
+        connected: None,
+        answered: None,
+        head_at: None,
+        content_at: None,
+        fault: None,
+        result: Err(Miss::OutOfTime),
     };
-    let (client, private) = (context.client.clone(), target.send_proxy);
-    if again
-        && !private
-        && let Some(stream) = context.worker.idle.take(target.pool(), context.now())
+    let session = match connection(&order, &mut ended).await {
+        Ok(session) => session,
+        Err(miss) => {
+            ended.result = Err(miss);
+            return ended;
+        }
+    };
+    let (reused, begun) = (session.was_reused(), clock::instant());
+    ended.result = match exchange(order, session, &mut ended).await {
+        // One that had the request for longer has worked on it.
+        Err(Miss::Failed(Failure::Empty)) if reused && begun.elapsed() < STALE => Err(Miss::Stale),
+        result => result,
+    };
+    ended
+}
+
+async fn connection(order: &Order<'_>, ended: &mut Ended) -> Result<Session, Miss> {
+    let Order { worker, server, backend, .. } = order;
+    let want = Want { method: &order.method, upgrade: order.upgrade, client: order.client };
+    if order.reuse
+        && let Some(session) = worker.connections.take(&server.target, &want, worker.now())
     {
-        context.times.connected = Some(Duration::ZERO);
-        if let Some(server) = context.server() {
-            server.stats.traffic.reuses.one();
-        }
-        let begun = clock::instant();
-        match send(context, session, body, stream).await? {
-            // The server was closing it when we began. One that had the request for longer has worked on it.
-            Attempt::Failed(Failure::Empty) if begun.elapsed() < STALE => {}
-            attempt => return Ok(attempt),
-        }
+        ended.connected = Some(Duration::ZERO);
+        server.stats.traffic.reuses.one();
+        return Ok(session);
     }
     let begun = clock::instant();
-    let timeout =
-        context.backend().map_or(Duration::ZERO, |backend| backend.connect).min(context.time_left());
-    let silence = context.frontend().client;
-    let from = Some((client.peer, client.local)).filter(|(peer, _)| *peer != NOWHERE);
-    let connection = match body.meanwhile(session, silence, connect(&target, from, timeout)).await {
-        Ok(connection) => connection,
-        Err(outcome) => return Ok(Attempt::Over(outcome)),
-    };
-    match connection {
-        Ok(stream) => {
-            context.times.connected = Some(begun.elapsed());
-            if let Some(server) = context.server() {
-                server.stats.traffic.connects.one();
-            }
-            send(context, session, body, stream).await
+    let timeout = backend.connect.min(left(order.until));
+    match worker.connections.connect(&server.target, &want, timeout).await {
+        Ok(session) => {
+            ended.connected = Some(begun.elapsed());
+            server.stats.traffic.connects.one();
+            Ok(session)
         }
-        Err(_) if context.time_left().is_zero() => Ok(Attempt::Over(Outcome::TotalTimeout)),
+        Err(_) if left(order.until).is_zero() => Err(Miss::OutOfTime),
         Err(e) => {
-            if target.may_warn(context.now()) {
-                let backend = context.backend().map_or("", |backend| &backend.name);
-                warn!("server {backend}/{}: {e}", target.name);
+            if server.target.may_warn(worker.now()) {
+                warn!("server {}/{}: {e}", backend.name, server.target.name);
             }
-            Ok(Attempt::Failed(match e {
+            Err(Miss::Failed(match e {
                 ConnectError::Timeout(_) => Failure::ConnectTimeout,
                 _ => Failure::Connect,
             }))
@@ -104,191 +149,152 @@ pub async fn run(
     }
 }
 
-enum Event {
-    Head(pingora::Result<usize>),
-    Client(pingora::Result<Option<Bytes>>),
-    Late,
+/// What is left until then; zero when it has passed.
+pub fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(clock::instant())
 }
 
-async fn send(
-    context: &mut Context,
-    session: &mut ServerSession,
-    body: &mut Body<'_>,
-    stream: Stream,
-) -> pingora::Result<Attempt> {
-    let (Some(backend), Some(server)) = (context.backend(), context.server()) else {
-        return Ok(Attempt::Over(Outcome::Internal));
-    };
-    let first_byte = backend.first_byte;
-    let upgrade = upstream_request::is_upgrade(session.req_header());
-    let Some(stream) = stream::expect_answer(stream, session.req_header().method.clone(), upgrade) else {
-        return Ok(Attempt::Over(Outcome::Internal));
-    };
-    let mut to = HttpSession::new(stream);
-    let silence = backend.server;
-    let pool = server.target.pool();
-    let head = upstream_request::build(context, session.req_header(), server, body.framing)?;
-    if to.write_request_header(head).await.is_err() {
-        return Ok(Attempt::Failed(Failure::Empty));
+enum Event {
+    Head(Result<(), Fault>),
+    /// There is more of the body to send.
+    More,
+}
+
+async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Result<Box<Answer>, Miss> {
+    let Order { backend, head, feed, dialect, until, .. } = order;
+    feed.begin();
+    let mut sending = Sending { to: session, feed, cursor: Cursor::default(), stopped: false, done_at: None };
+    if let Err(fault) = sending.to.send_head(head, order.bodiless).await {
+        return Err(failed(fault, ended));
     }
-    context.times.first_byte = None;
-    context.times.server_first_byte = None;
-    let mut sending = Sending { to, stopped: false, done_at: None };
-    for part in body.kept() {
-        sending.part(part, silence.min(context.time_left())).await;
-    }
-    if body.is_done(session) {
-        sending.finish(silence.min(context.time_left())).await;
-    } else if body.expects_continue {
-        body.expects_continue = false;
-        let go_on = ResponseHeader::build_no_case(StatusCode::CONTINUE, Some(0))?;
-        interim(session, go_on).await?;
-    }
-    loop {
-        let left = context.time_left();
+    let answered = loop {
+        sending.all_there_is(backend.server.min(left(until))).await;
+        let time = left(until);
         let wait = match sending.done_at {
-            Some(at) => first_byte.saturating_sub(at.elapsed()).min(left),
-            None => left,
+            Some(at) => backend.first_byte.saturating_sub(at.elapsed()).min(time),
+            None => time,
         };
-        if left.is_zero() {
-            return Ok(Attempt::Over(too_long(body.is_done(session))));
-        }
-        let client_done = body.is_done(session);
-        let client = client_event(session, client_done, sending.stopped, context.frontend().client);
+        let (cursor, done) = (sending.cursor, sending.done_at.is_some());
         let event = async {
             tokio::select! {
                 biased;
-                head = sending.to.read_response() => Event::Head(head),
-                part = client => Event::Client(part),
+                head = sending.to.read_head() => Event::Head(head),
+                () = feed.more(cursor), if !done => Event::More,
             }
         };
-        let event = match pingora_timeout::timeout(wait, event).await {
-            Ok(event) => event,
-            Err(_) => Event::Late,
-        };
-        match event {
-            Event::Head(Ok(_)) => {
-                let Some(head) = sending.to.resp_header() else { continue };
+        match pingora_timeout::timeout(wait, event).await {
+            Ok(Event::More) => {}
+            Ok(Event::Head(Ok(()))) => {
+                let Some(head) = sending.to.head() else { continue };
                 match head.status {
                     StatusCode::SWITCHING_PROTOCOLS
-                        if !sending.to.was_upgraded() || !upstream_request::is_websocket(&head.headers) =>
+                        if sending.to.was_upgraded() && is_websocket(&head.headers) =>
                     {
-                        return Ok(Attempt::Failed(Failure::Broken));
+                        break sending;
                     }
-                    StatusCode::SWITCHING_PROTOCOLS => {}
+                    StatusCode::SWITCHING_PROTOCOLS => return Err(Miss::Failed(Failure::Broken)),
                     // Ours to answer, and `Expect` did not go to the server.
-                    StatusCode::CONTINUE => continue,
+                    StatusCode::CONTINUE => {}
                     status if status.is_informational() => {
-                        if session.req_header().version == Version::HTTP_10 {
-                            continue;
-                        }
                         let mut head = head.clone();
                         head.remove_header(&CONNECTION);
                         head.remove_header(&UPGRADE);
-                        interim(session, head).await?;
-                        continue;
+                        feed.inform(head);
                     }
-                    _ => {}
+                    _ => break sending,
                 }
-                context.times.first_byte = Some(context.times.begun.elapsed());
-                context.times.server_first_byte = sending.done_at.map(|at: Instant| at.elapsed());
-                let Sending { to: mut server, stopped, .. } = sending;
-                let Ok(first) = beginning(&mut server) else {
-                    context.answer_fault = stream::fault(server.stream());
-                    return Ok(Attempt::Failed(Failure::Broken));
-                };
-                let answer = Answer { server, pool, first, sent: client_done, stopped };
-                return Ok(Attempt::Answered(Box::new(answer)));
             }
-            Event::Head(Err(e)) => {
-                context.answer_fault = stream::fault(sending.to.stream());
-                return Ok(Attempt::Failed(match e.etype() {
-                    _ if context.answer_fault.is_some() => Failure::Broken,
-                    ErrorType::InvalidHTTPHeader => Failure::Broken,
-                    _ => Failure::Empty,
-                }));
-            }
-            Event::Client(Ok(part)) => {
-                let part = match body.take(part) {
-                    Ok(part) => part,
-                    Err(outcome) => return Ok(Attempt::Over(outcome)),
-                };
-                if let Some(part) = part {
-                    sending.part(&part, silence.min(context.time_left())).await;
-                    if let Err(outcome) = body.keep(part) {
-                        return Ok(Attempt::Over(outcome));
-                    }
-                }
-                if body.is_done(session) {
-                    sending.finish(silence.min(context.time_left())).await;
-                }
-                finish::report_bytes(context, session);
-            }
-            Event::Client(Err(e)) => return Ok(Attempt::Over(client_error(session, &e, client_done))),
-            Event::Late if context.time_left().is_zero() => {
-                return Ok(Attempt::Over(too_long(client_done)));
-            }
-            Event::Late => return Ok(Attempt::Failed(Failure::FirstByte)),
+            Ok(Event::Head(Err(fault))) => return Err(failed(fault, ended)),
+            Err(_) if left(until).is_zero() => return Err(Miss::OutOfTime),
+            Err(_) => return Err(Miss::Failed(Failure::FirstByte)),
         }
+    };
+    let Sending { to: mut server, stopped, done_at, .. } = answered;
+    ended.head_at = Some(clock::instant());
+    ended.answered = done_at.map(|at| at.elapsed());
+    let first = match beginning(&mut server) {
+        Ok(first) => first,
+        Err(fault) => return Err(failed(fault, ended)),
+    };
+    let sent = done_at.is_some() && !stopped;
+    let mut answer = Box::new(Answer { server, first, sent, stopped, error_event: None });
+    if let (Some(dialect), Some(sent_at)) = (dialect, done_at)
+        && commit::is_held(&answer)
+    {
+        let limits = commit::Limits {
+            silence: backend.server,
+            first_content: sent_at + backend.first_content,
+            until,
+        };
+        let held = commit::hold(&mut answer, dialect, &limits).await;
+        ended.content_at = held.map_err(|miss| match miss {
+            commit::Miss::Fault(fault) => failed(fault, ended),
+            commit::Miss::Cut => Miss::Failed(Failure::CutEarly),
+            commit::Miss::Stalled => Miss::Failed(Failure::FirstContent),
+            commit::Miss::OutOfTime => Miss::OutOfTime,
+        })?;
     }
+    Ok(answer)
 }
 
-/// `timeouts.total` ran out: for a client whose request has not come by then it is its own fault.
-fn too_long(client_done: bool) -> Outcome {
-    if client_done { Outcome::TotalTimeout } else { Outcome::RequestTimeout }
+fn failed(fault: Fault, ended: &mut Ended) -> Miss {
+    Miss::Failed(match fault {
+        Fault::Refused => Failure::Refused,
+        Fault::Cut if ended.head_at.is_some() => Failure::CutEarly,
+        Fault::Cut => Failure::Empty,
+        Fault::Broken(reason) => {
+            ended.fault = Some(reason);
+            Failure::Broken
+        }
+    })
 }
 
 /// What of a chunked body is here already: nonsense is told from an answer while another server can still be asked.
-fn beginning(server: &mut HttpSession) -> pingora::Result<Option<Bytes>> {
-    let chunked = server.resp_header().is_some_and(|head| head.headers.contains_key(TRANSFER_ENCODING));
-    if !chunked {
-        return Ok(None);
-    }
-    match server.read_body_bytes().now_or_never() {
-        Some(Ok(first)) => Ok(first.filter(|first| !first.is_empty())),
-        Some(Err(e)) => Err(e),
-        None => Ok(None),
+fn beginning(server: &mut Session) -> Result<Bytes, Fault> {
+    let chunked = server.head().is_some_and(|head| head.headers.contains_key(TRANSFER_ENCODING));
+    match chunked.then(|| server.read_body().now_or_never().map(|read| read.map(copied))) {
+        Some(Some(first)) => first,
+        _ => Ok(Bytes::new()),
     }
 }
 
-/// Sends a 1xx. Pingora would take it for the answer and give up keep-alive, as the request is not read yet.
-async fn interim(session: &mut ServerSession, head: ResponseHeader) -> pingora::Result<()> {
-    session.set_close_on_response_before_downstream_finish(false);
-    let written = session.write_response_header(Box::new(head)).await;
-    session.set_close_on_response_before_downstream_finish(true);
-    written
+fn copied(part: Option<&[u8]>) -> Bytes {
+    Bytes::copy_from_slice(part.unwrap_or_default())
 }
 
 /// The way of the request out.
-struct Sending {
-    to: HttpSession,
+struct Sending<'a> {
+    to: Session,
+    feed: &'a Feed,
+    cursor: Cursor,
     /// The server takes no more: what it says to that is read.
     stopped: bool,
     /// When the last of it was written.
     done_at: Option<Instant>,
 }
 
-impl Sending {
-    /// Writes a part, which the server takes within `patience`.
-    async fn part(&mut self, part: &[u8], patience: Duration) {
-        self.to.write_timeout = Some(patience);
-        if !self.stopped && self.to.write_body(part).await.is_err() {
-            self.stop();
-        }
-    }
-
-    async fn finish(&mut self, patience: Duration) {
-        if self.done_at.is_none() {
-            self.done_at = Some(clock::instant());
-            let finished = pingora_timeout::timeout(patience, self.to.finish_body());
-            if !self.stopped && !matches!(finished.await, Ok(Ok(_))) {
-                self.stop();
+impl Sending<'_> {
+    /// Sends what has come of the body, each part of which the server takes within `patience`.
+    async fn all_there_is(&mut self, patience: Duration) {
+        while self.done_at.is_none() {
+            let went_out = match self.feed.next(&mut self.cursor) {
+                Next::Part(part) => {
+                    self.feed.busy(true);
+                    let went_out = self.to.send_part(&part, patience).await;
+                    self.feed.busy(false);
+                    went_out
+                }
+                Next::End => {
+                    self.done_at = Some(clock::instant());
+                    self.to.finish(patience).await
+                }
+                Next::Later => return,
+            };
+            if !went_out {
+                self.stopped = true;
+                self.done_at.get_or_insert_with(clock::instant);
+                self.feed.refuse();
             }
         }
-    }
-
-    fn stop(&mut self) {
-        self.stopped = true;
-        self.done_at.get_or_insert_with(clock::instant);
     }
 }

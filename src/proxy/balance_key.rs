@@ -32,7 +32,7 @@ pub fn of(backend: &Backend, context: &Context, head: &RequestHeader) -> Option<
 }
 
 /// An IPv4 address hashes alike however the socket shows it.
-fn octets(address: IpAddr) -> impl Iterator<Item = u8> {
+pub fn octets(address: IpAddr) -> impl Iterator<Item = u8> {
     let (four, six) = match address.to_canonical() {
         IpAddr::V4(address) => (Some(address.octets()), None),
         IpAddr::V6(address) => (None, Some(address.octets())),

@@ -1,62 +1,79 @@
 //! The request body on its way in: kept until an answer is committed, counted against its limit, read on while something
 //! else is waited for, and the way in which a client is noticed that leaves.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::Version;
+use bytes::Bytes;
 use http::header::EXPECT;
+use http::{StatusCode, Version};
 use pingora::ErrorType;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 
 use crate::outcome::Outcome;
+use crate::proxy::context::Context;
+use crate::proxy::feed::Feed;
 use crate::proxy::upstream_request::Framing;
-use crate::proxy::{fault, reading};
+use crate::proxy::{fault, finish, reading};
 use crate::runtime::memory::Held;
 use crate::transport::io::Reading;
 
-/// A part with fewer bytes is gathered with others.
-const SMALL: usize = 4 * 1024;
-/// Bytes of a buffer of gathered parts.
-const GATHERED: usize = 16 * 1024;
-
-/// The request body: what came of it, and how it goes on.
+/// The request body on its way in.
 pub struct Body<'a> {
     pub framing: Framing,
-    /// Everything read so far, to be sent again: large parts as they came, small ones gathered.
-    kept: Vec<Bytes>,
-    /// What came last, in small parts.
-    gathered: BytesMut,
+    /// Where it is kept, and read by the attempts.
+    pub feed: &'a Feed,
     held: Held<'a>,
     received: u64,
     /// Bytes; more is 413.
     limit: u64,
-    pub expects_continue: bool,
+    /// The client waits to be told to go on.
+    expects_continue: bool,
     /// It has come whole. HTTP/2 trailers end it too, of which Pingora's session knows nothing.
     done: bool,
 }
 
+/// What may happen while something is waited for.
+enum Event<T> {
+    Value(T),
+    /// An attempt has something to tell the client.
+    News,
+    Client(pingora::Result<Option<Bytes>>),
+}
+
 impl<'a> Body<'a> {
     /// `held` is what it takes of the memory for all bodies.
-    pub fn new(session: &mut ServerSession, limit: u64, held: Held<'a>) -> Body<'a> {
+    pub fn new(session: &mut ServerSession, limit: u64, held: Held<'a>, feed: &'a Feed) -> Body<'a> {
         let no_body = session.is_body_empty();
         let head = session.req_header();
-        Body {
+        let mut body = Body {
             framing: Framing::of(head, no_body),
-            kept: Vec::new(),
-            gathered: BytesMut::new(),
+            feed,
             held,
             received: 0,
             limit,
             expects_continue: !no_body && expects_continue(head),
-            done: no_body,
+            done: false,
+        };
+        if no_body {
+            body.end();
         }
+        body
+    }
+
+    fn end(&mut self) {
+        self.done = true;
+        self.feed.end();
     }
 
     /// Whether the client has sent all of it.
     pub fn is_done(&mut self, session: &mut ServerSession) -> bool {
-        self.done = self.done || session.is_body_done();
+        if !self.done && session.is_body_done() {
+            self.end();
+        }
         self.done
     }
 
@@ -66,7 +83,7 @@ impl<'a> Body<'a> {
     /// The whole is too large.
     pub fn take(&mut self, part: Option<Bytes>) -> Result<Option<Bytes>, Outcome> {
         let Some(part) = part else {
-            self.done = true;
+            self.end();
             return Ok(None);
         };
         self.received += part.len() as u64;
@@ -76,75 +93,88 @@ impl<'a> Body<'a> {
         Ok(Some(part).filter(|part| !part.is_empty()))
     }
 
-    /// What came so far.
-    pub fn kept(&self) -> impl Iterator<Item = &[u8]> {
-        let gathered = Some(&self.gathered[..]).filter(|gathered| !gathered.is_empty());
-        self.kept.iter().map(|part| &part[..]).chain(gathered)
-    }
-
     /// Keeps a part, to be sent again.
-    ///
-    /// # Errors
-    /// All bodies together hold as much as they may.
-    pub fn keep(&mut self, part: Bytes) -> Result<(), Outcome> {
-        // Most bodies are one part. Of more, each small one would cost many times what it holds.
-        let gather = part.len() < SMALL && !self.kept.is_empty();
-        let fits = gather && self.gathered.capacity() - self.gathered.len() >= part.len();
-        let cost = match (gather, fits) {
-            (true, true) => 0,
-            (true, false) => GATHERED,
-            (false, _) => part.len() + size_of::<Bytes>(),
-        };
-        if !self.held.grow(cost as u64) {
+    fn keep(&mut self, part: Bytes) -> Result<(), Outcome> {
+        if !self.held.grow(self.feed.cost(part.len()) as u64) {
             return Err(Outcome::OutOfMemory);
         }
-        if !fits && !self.gathered.is_empty() {
-            self.kept.push(self.gathered.split().freeze());
-        }
-        if gather {
-            if !fits {
-                self.gathered = BytesMut::with_capacity(GATHERED);
-            }
-            self.gathered.extend_from_slice(&part);
-        } else {
-            self.kept.push(part);
-        }
+        self.feed.push(part);
         Ok(())
     }
 
     /// Nothing is sent again from here on.
     pub fn forget(&mut self) {
-        self.kept = Vec::new();
-        self.gathered = BytesMut::new();
+        self.feed.forget();
         self.held.release();
     }
 
-    /// Waits for `future`. What the client sends meanwhile is read and kept; `Err` when it leaves, or sends too much or
-    /// too slowly. A client that waits for `100 Continue` owes nothing.
+    /// Waits for `future`, an attempt among others. What the client sends meanwhile is read and kept; `Err` when it
+    /// leaves, or sends too much or too slowly. A client that waits for `100 Continue` owes nothing.
     pub async fn meanwhile<T>(
         &mut self,
+        context: &mut Context,
         session: &mut ServerSession,
-        silence: Duration,
         future: impl Future<Output = T>,
     ) -> Result<T, Outcome> {
-        let mut future = std::pin::pin!(future);
+        let mut future = pin!(future);
+        let silence = context.frontend().client;
         loop {
             let done = self.is_done(session);
             let silence = if self.expects_continue { Duration::MAX } else { silence };
-            tokio::select! {
-                biased;
-                value = &mut future => return Ok(value),
-                part = client_event(session, done, false, silence) => match part {
-                    Ok(part) => {
-                        if let Some(part) = self.take(part)? {
-                            self.keep(part)?;
-                        }
+            let (feed, expects_continue) = (self.feed, self.expects_continue);
+            let event = {
+                let mut client = pin!(client_event(session, done, feed.is_refused(), silence));
+                poll_fn(|cx| {
+                    if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                        return Poll::Ready(Event::Value(value));
                     }
-                    Err(e) => return Err(client_error(session, &e, done)),
-                },
+                    if feed.has_interim() || (expects_continue && feed.is_wanted()) {
+                        return Poll::Ready(Event::News);
+                    }
+                    if feed.is_busy() {
+                        return Poll::Pending;
+                    }
+                    client.as_mut().poll(cx).map(Event::Client)
+                })
+                .await
+            };
+            match event {
+                Event::Value(value) => return Ok(value),
+                Event::News => self.tell(session).await.map_err(|_| Outcome::ClientLeft)?,
+                Event::Client(Ok(part)) => {
+                    if let Some(part) = self.take(part)? {
+                        self.keep(part)?;
+                    }
+                    // The end may have come with the part.
+                    self.is_done(session);
+                    finish::report_bytes(context, session);
+                }
+                Event::Client(Err(e)) => return Err(client_error(session, &e, done)),
             }
         }
     }
+
+    /// Passes on what attempts have for the client before an answer.
+    async fn tell(&mut self, session: &mut ServerSession) -> pingora::Result<()> {
+        for head in self.feed.take_interim() {
+            if session.req_header().version != Version::HTTP_10 {
+                interim(session, head).await?;
+            }
+        }
+        if self.expects_continue && self.feed.is_wanted() {
+            self.expects_continue = false;
+            interim(session, ResponseHeader::build_no_case(StatusCode::CONTINUE, Some(0))?).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends a 1xx. Pingora would take it for the answer and give up keep-alive, as the request is not read yet.
+async fn interim(session: &mut ServerSession, head: ResponseHeader) -> pingora::Result<()> {
+    session.set_close_on_response_before_downstream_finish(false);
+    let written = session.write_response_header(Box::new(head)).await;
+    session.set_close_on_response_before_downstream_finish(true);
+    written
 }
 
 /// RFC 9110 10.1.1: an HTTP/1.0 client does not wait, and must not be told to go on.

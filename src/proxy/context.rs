@@ -5,12 +5,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pingora::protocols::http::ServerSession;
+
 use crate::acl::CounterTest;
 use crate::auth::Identity;
 use crate::base::clock::{self, Tick};
 use crate::limit::{Figures, Permit};
 use crate::observe::stats::Session;
 use crate::pool::Slot;
+use crate::proxy::course::Place;
+use crate::proxy::judgement;
 use crate::proxy::worker::Worker;
 use crate::rewrite::header::HeaderChange;
 use crate::rewrite::request_id::RequestId;
@@ -44,6 +48,10 @@ pub struct Context {
     pub server: Option<usize>,
     pub slot: Option<Slot>,
     pub attempts: u32,
+    /// A second server was asked at the same time.
+    pub hedged: bool,
+    /// The pool was told what came of the attempt.
+    pub judged: bool,
     /// May be sent to a server twice.
     pub repeatable: bool,
     pub times: Times,
@@ -85,6 +93,8 @@ pub struct Times {
     pub server_first_byte: Option<Duration>,
     /// From the beginning to the head of the answer.
     pub first_byte: Option<Duration>,
+    /// From the beginning to the first content of an event stream.
+    pub first_content: Option<Duration>,
 }
 
 impl Times {
@@ -96,6 +106,7 @@ impl Times {
             connected: None,
             server_first_byte: None,
             first_byte: None,
+            first_content: None,
         }
     }
 }
@@ -125,6 +136,20 @@ impl Context {
 
     pub fn tracked(&self, table: usize) -> Option<&Tracked> {
         self.tracked.iter().find(|(index, _)| *index == table).map(|(_, tracked)| &**tracked)
+    }
+
+    /// Makes a place on a server its own, in place of the one it has.
+    pub fn occupy(&mut self, place: Place) {
+        self.leave_server();
+        self.server = Some(place.slot.index());
+        self.slot = Some(place.slot);
+        self.server_session = Some(place.counted);
+        self.judged = false;
+    }
+
+    /// Whether the server sees the client's own key.
+    pub fn borrows_key(&self, session: &ServerSession) -> bool {
+        self.server().is_some_and(|server| judgement::borrows_key(self, server, session.req_header()))
     }
 
     /// Gives the place on the server back; the figures first, or they would show one more than there are places.

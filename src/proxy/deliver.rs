@@ -14,10 +14,10 @@ use crate::outcome::Outcome;
 use crate::proxy::attempt::Answer;
 use crate::proxy::body::{Body, client_error_in_answer, client_event};
 use crate::proxy::context::Context;
-use crate::proxy::{announce_stop, finish, reply, tunnel};
+use crate::proxy::{announce_stop, finish, judgement, reply, tunnel};
 use crate::rewrite::header::hop_by_hop;
 use crate::rewrite::request_id;
-use crate::upstream::stream::{fault, is_clean};
+use crate::upstream::session::Fault;
 
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
 /// How long an HTTP/2 connection gets to write the last event of a broken stream.
@@ -48,16 +48,21 @@ pub async fn run(
         return Ok(client_error_in_answer(session, &e));
     }
     if upgraded {
-        return Ok(tunnel::run(context, session, answer.server).await);
+        let Some(server) = answer.server.into_http1() else { return Ok(Outcome::Internal) };
+        let outcome = tunnel::run(context, session, server).await;
+        judgement::ended(context, outcome);
+        return Ok(outcome);
     }
     let mut tail = Tail::new(session, &answer, stream);
-    if let Some(first) = answer.first.take() {
+    let first = std::mem::take(&mut answer.first);
+    if !first.is_empty() {
         tail.remember(&first);
         if let Err(e) = session.write_response_body(first, false).await {
             return Ok(client_error_in_answer(session, &e));
         }
     }
     let outcome = pump(context, session, body, &mut answer, &mut tail).await;
+    judgement::ended(context, outcome);
     match outcome {
         Outcome::Completed => {
             if let Err(e) = session.finish_body().await {
@@ -82,13 +87,13 @@ pub async fn run(
     Ok(outcome)
 }
 
-fn is_event_stream(content_type: &HeaderValue) -> bool {
+pub fn is_event_stream(content_type: &HeaderValue) -> bool {
     content_type.as_bytes().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// The head that the client gets.
 fn head(context: &Context, session: &ServerSession, answer: &Answer) -> pingora::Result<ResponseHeader> {
-    let Some(theirs) = answer.server.resp_header() else {
+    let Some(theirs) = answer.server.head() else {
         return pingora::Error::e_explain(pingora::ErrorType::InternalError, "no head of an answer");
     };
     let mut head = ResponseHeader::build_no_case(theirs.status, Some(theirs.headers.len() + 6))?;
@@ -126,7 +131,7 @@ fn head(context: &Context, session: &ServerSession, answer: &Answer) -> pingora:
 
 /// What may happen while the body moves.
 enum Event<'a> {
-    Server(pingora::Result<Option<&'a [u8]>>),
+    Server(Result<Option<&'a [u8]>, Fault>),
     Client(pingora::Result<Option<Bytes>>),
 }
 
@@ -142,7 +147,7 @@ async fn pump(
     let client_silence = context.frontend().client;
     loop {
         let server = &mut answer.server;
-        if server.is_body_done() {
+        if server.body_done() {
             return tail.verdict();
         }
         let left = context.time_left();
@@ -155,7 +160,7 @@ async fn pump(
         let event = async {
             tokio::select! {
                 biased;
-                part = server.read_body_ref() => Event::Server(part),
+                part = server.read_body() => Event::Server(part),
                 part = client_event(session, done, stopped, client_silence) => Event::Client(part),
             }
         };
@@ -168,29 +173,23 @@ async fn pump(
                     http1.write_body(part).await.map(drop)
                 } else {
                     let part = Bytes::copy_from_slice(part);
-                    let end = server.is_body_done() && tail.whole();
+                    let end = server.body_done() && tail.whole();
                     session.write_response_body(part, end).await
                 }
             }
             Ok(Event::Server(Ok(None))) => return tail.verdict(),
             // Behind the last event nothing is missing, however the server ends.
             Ok(Event::Server(Err(_))) if tail.is_over() => return Outcome::Completed,
-            Ok(Event::Server(Err(_))) => return cut(answer),
+            Ok(Event::Server(Err(Fault::Broken(_)))) => return Outcome::AnswerBroken,
+            Ok(Event::Server(Err(Fault::Cut | Fault::Refused))) => return Outcome::AnswerCut,
             Ok(Event::Client(Ok(part))) => {
                 // The server answered while the client still sends: the rest goes on to it.
                 let Ok(part) = body.take(part) else { return Outcome::BodyTooLargeInAnswer };
-                server.write_timeout = Some(wait);
-                let written = match part {
-                    Some(part) => server.write_body(&part).await,
-                    None => Ok(None),
+                let went_out = match &part {
+                    Some(part) => server.send_part(part, wait).await,
+                    None => true,
                 };
-                let finished = match written {
-                    Ok(_) if body.is_done(session) => {
-                        let finished = pingora_timeout::timeout(wait, server.finish_body()).await;
-                        matches!(finished, Ok(Ok(_)))
-                    }
-                    written => written.is_ok(),
-                };
+                let finished = went_out && (!body.is_done(session) || server.finish(wait).await);
                 answer.stopped |= !finished;
                 answer.sent |= finished && body.is_done(session);
                 Ok(())
@@ -206,30 +205,14 @@ async fn pump(
     }
 }
 
-/// How an answer ended that did not end well.
-fn cut(answer: &Answer) -> Outcome {
-    match fault(answer.server.stream()) {
-        Some(_) => Outcome::AnswerBroken,
-        None => Outcome::AnswerCut,
-    }
-}
-
-/// Gives the connection to the next request, if it is clean.
-async fn keep(context: &Context, mut answer: Answer) {
-    answer.server.respect_keepalive();
-    let pool = answer.pool;
-    let private = context.server().is_none_or(|server| server.target.send_proxy);
+/// Gives the connection to the next request.
+async fn keep(context: &Context, answer: Answer) {
+    let connections = &context.worker.connections;
     // What may not be sent twice takes no idle connection, so it should not leave more than one behind.
-    let wanted = context.repeatable || !context.worker.idle.has(pool);
-    if wanted
-        && !private
-        && !answer.stopped
-        && answer.sent
-        && answer.server.will_keepalive()
-        && is_clean(answer.server.stream())
-        && let Some(stream) = answer.server.reuse().await
-    {
-        context.worker.idle.put(pool, stream, context.now());
+    let wanted = context.repeatable
+        || context.server().is_some_and(|server| !connections.has_idle(&server.target));
+    if wanted && answer.sent && !answer.stopped {
+        answer.server.give_back(connections, context.now()).await;
     }
 }
 
@@ -243,7 +226,7 @@ struct Tail {
 
 impl Tail {
     fn new(session: &ServerSession, answer: &Answer, stream: bool) -> Tail {
-        let by_close = answer.server.resp_header().is_some_and(|head| {
+        let by_close = !answer.server.is_http2() && answer.server.head().is_some_and(|head| {
             !head.headers.contains_key(CONTENT_LENGTH) && !head.headers.contains_key(TRANSFER_ENCODING)
         });
         let wants_done = stream && by_close && ai::path::ends_with_done(session.req_header().uri.path());

@@ -122,6 +122,8 @@ impl Edge {
             server: None,
             slot: None,
             attempts: 0,
+            hedged: false,
+            judged: false,
             repeatable: false,
             times: Times::begin(),
             status: None,

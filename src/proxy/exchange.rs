@@ -1,22 +1,22 @@
 //! The loop over attempts: choose a server, try it, and when it fails before the client has seen anything, try another.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use http::Method;
 use pingora::protocols::http::ServerSession;
 
 use crate::ai;
+use crate::ai::quota;
 use crate::base::clock;
 use crate::outcome::{Failure, Outcome};
-use crate::pool::balance::{Draw, Kind};
-use crate::pool::estimate::Estimate;
-use crate::pool::retry::{self, Tried};
-use crate::pool::{Pick, Slot};
-use crate::proxy::attempt::{self, Answer, Attempt};
+use crate::pool::{Pick, Slot, retry};
+use crate::proxy::attempt::{self, Answer, Ended, Miss};
 use crate::proxy::body::Body;
 use crate::proxy::context::Context;
-use crate::proxy::{balance_key, deliver};
-use crate::runtime::snapshot::Backend;
+use crate::proxy::course::Course;
+use crate::proxy::feed::Feed;
+use crate::proxy::{deliver, hedge, judgement};
 
 /// Serves the request from the backend in the context. `max_body` is in bytes.
 pub async fn run(
@@ -30,68 +30,48 @@ pub async fn run(
     };
     backend.budget.request(context.now());
     context.backend_session = Some(backend.stats.traffic.session(context.now()));
+    context.repeatable = may_be_sent_twice(session);
     let worker = context.worker.clone();
     let memory = &worker.shared.state.body_memory;
-    let mut body = Body::new(session, max_body, memory.hold(snapshot.max_body_memory));
-    let safe = may_be_sent_twice(session);
-    context.repeatable = safe;
-    let mut tried = Tried::default();
-    let key = balance_key::of(backend, context, session.req_header());
+    let feed = Feed::default();
+    let mut body = Body::new(session, max_body, memory.hold(snapshot.max_body_memory), &feed);
+    let mut course = Course::new(&worker, backend, context, session);
     loop {
-        let draw = Draw { key, random: context.worker.random_bits(), now: context.now() };
-        let slot = match choose(context, session, &mut body, backend, &tried, draw).await {
-            Ok(slot) => slot,
+        match choose(context, session, &mut body, &course).await {
+            Ok(slot) => {
+                let place = course.begin(context, slot);
+                context.occupy(place);
+            }
+            Err(outcome) => return Ok(outcome),
+        }
+        let ended = match once(context, session, &mut body, &mut course).await? {
+            Ok(ended) => ended,
             Err(outcome) => return Ok(outcome),
         };
-        let index = slot.index();
-        context.server = Some(index);
-        context.attempts += 1;
-        context.slot = Some(slot);
-        let traffic = &backend.servers[index].stats.traffic;
-        traffic.chosen.one();
-        backend.stats.traffic.chosen.one();
-        context.server_session = Some(traffic.session(context.now()));
-        let (asked, whole) = (clock::instant(), body.is_done(session));
-        let failure = match attempt::run(context, session, &mut body, safe).await? {
-            Attempt::Over(outcome) => {
-                // While the client still sends, the server need not answer.
-                if let Some(estimate) = estimate(context, backend).filter(|_| whole) {
-                    estimate.waited(asked.elapsed(), context.now());
-                }
-                return Ok(outcome);
-            }
-            Attempt::Answered(answer) => {
-                let failure = Failure::Status(status_of(&answer));
-                learn(context, backend, failure);
-                if !may_retry(context, backend, failure, safe) {
-                    return deliver::run(context, session, &mut body, *answer).await;
-                }
-                failure
-            }
-            Attempt::Failed(failure) => {
-                learn(context, backend, failure);
-                for traffic in [traffic, &backend.stats.traffic] {
-                    match failure {
-                        Failure::Connect | Failure::ConnectTimeout => traffic.connect_errors.one(),
-                        _ => traffic.response_errors.one(),
-                    }
-                }
-                if !may_retry(context, backend, failure, safe) {
-                    return Ok(Outcome::Failed(failure));
-                }
-                failure
-            }
+        note(context, &course, &ended);
+        let borrows = context.borrows_key(session);
+        let Some((index, slot)) = context.server.zip(context.slot.as_mut()) else {
+            return Ok(Outcome::Internal);
         };
-        // The place is free while we wait.
+        let Some((failure, judged)) = judgement::of(&worker, backend, slot, &ended, borrows) else {
+            return Ok(too_long(body.is_done(session)));
+        };
+        context.judged = judged;
+        let wait = may_retry(context, &mut course, index, failure, asked(&ended));
+        let Some(wait) = wait else {
+            return match ended.result {
+                Ok(answer) if failure != Failure::KeyRefused => {
+                    deliver::run(context, session, &mut body, *answer).await
+                }
+                _ => Ok(Outcome::Failed(failure)),
+            };
+        };
+        // The connection is done with, and the place is free while we wait.
+        drop(ended);
         context.leave_server();
-        tried.insert(index);
-        for traffic in [traffic, &backend.stats.traffic] {
-            traffic.retries.one();
-            if backend.pool.has_other(&tried) {
-                traffic.redispatches.one();
-            }
-        }
-        if let Err(outcome) = back_off(context, session, &mut body, failure, &tried).await {
+        if !wait.is_zero()
+            && let Err(outcome) = body.meanwhile(context, session, pingora_timeout::sleep(wait)).await
+        {
             return Ok(outcome);
         }
     }
@@ -101,12 +81,10 @@ async fn choose(
     context: &mut Context,
     session: &mut ServerSession,
     body: &mut Body<'_>,
-    backend: &Backend,
-    tried: &Tried,
-    draw: Draw,
+    course: &Course<'_>,
 ) -> Result<Slot, Outcome> {
-    let (pool, begun) = (&backend.pool, clock::instant());
-    let mut pick = pool.pick(tried, draw);
+    let (backend, begun) = (course.backend, clock::instant());
+    let mut pick = backend.pool.pick(&course.ask(&course.tried));
     loop {
         let mut ticket = match pick {
             Pick::Server(slot) => {
@@ -117,91 +95,137 @@ async fn choose(
                 context.times.queued.get_or_insert(Duration::ZERO);
                 return Err(Outcome::Overloaded);
             }
-            Pick::NoServer => return Err(Outcome::NoServer),
+            Pick::NoServer => {
+                context.retry_after = backend.pool.back_in(context.now());
+                return Err(Outcome::NoServer);
+            }
             Pick::Wait(ticket) => ticket,
         };
         let left = backend.queue.saturating_sub(begun.elapsed()).min(context.time_left());
         let turn = pingora_timeout::timeout(left, &mut ticket);
-        let silence = context.frontend().client;
-        let turn = body.meanwhile(session, silence, turn).await;
+        let turn = body.meanwhile(context, session, turn).await;
         context.times.queued = Some(begun.elapsed());
         pick = match turn? {
-            Ok(()) => pool.resume(tried, Draw { now: context.now(), ..draw }, ticket),
+            Ok(()) => backend.pool.resume(&course.ask(&course.tried), ticket),
             Err(_) => return Err(Outcome::Overloaded),
         };
     }
 }
 
-/// What the balancer thinks of the server, where it wants to know how it does.
-fn estimate<'a>(context: &'a Context, backend: &Backend) -> Option<&'a Estimate> {
-    let slot = context.slot.as_ref().filter(|_| backend.pool.balance() == Kind::Latency)?;
-    Some(slot.server().first_byte())
-}
-
-/// Tells the balancer how the server did, where it wants to know.
-fn learn(context: &Context, backend: &Backend, end: Failure) {
-    let (Some(estimate), now) = (estimate(context, backend), context.now()) else { return };
-    match end {
-        // What fails fast is not fast: the same answers as another server may be asked for.
-        Failure::Status(429 | 500..) => estimate.failed(Duration::ZERO, now),
-        // An answer that came before all of the request was sent says nothing about the time it takes.
-        Failure::Status(_) => {
-            if let Some(after) = context.times.server_first_byte {
-                estimate.answered(after, now);
+/// One attempt on the server in the context, or two where it is hedged. An idle connection that the server was just
+/// closing is replaced by a new one without counting.
+async fn once<'a>(
+    context: &mut Context,
+    session: &mut ServerSession,
+    body: &mut Body<'a>,
+    course: &mut Course<'a>,
+) -> pingora::Result<Result<Ended, Outcome>> {
+    let (asked, whole) = (clock::instant(), body.is_done(session));
+    let late = hedge::due(context, session, body, course);
+    let mut reuse = true;
+    loop {
+        let Some(index) = context.server else { return Ok(Err(Outcome::Internal)) };
+        let first = pin!(attempt::run(course.order(context, session, body, index, reuse)?));
+        let ended = match late {
+            None => body.meanwhile(context, session, first).await,
+            Some(late) => hedge::race(context, session, body, course, first, late).await?,
+        };
+        match ended {
+            Ok(Ended { result: Err(Miss::Stale), .. }) if reuse => reuse = false,
+            Err(outcome) => {
+                // While the client still sends, the server need not answer.
+                if let Some(slot) = context.slot.as_ref().filter(|_| whole) {
+                    judgement::waited(course.worker, course.backend, slot, asked.elapsed());
+                }
+                return Ok(Err(outcome));
             }
+            ended => return Ok(ended),
         }
-        Failure::FirstByte => estimate.failed(backend.first_byte, now),
-        Failure::ConnectTimeout => estimate.failed(backend.connect, now),
-        Failure::Connect | Failure::Empty | Failure::Broken => estimate.failed(Duration::ZERO, now),
     }
 }
 
-/// Whether there may be one more attempt; takes it out of the backend's retry budget.
-fn may_retry(context: &Context, backend: &Backend, failure: Failure, safe: bool) -> bool {
-    let wanted = backend.retry.should_retry(context.attempts, retry_failure(failure), safe)
-        && !context.time_left().is_zero();
+/// Takes over when things happened.
+fn note(context: &mut Context, course: &Course<'_>, ended: &Ended) {
+    let begun = context.times.begun;
+    let times = &mut context.times;
+    times.connected = ended.connected;
+    times.server_first_byte = ended.answered;
+    times.first_byte = ended.head_at.map(|at| at.saturating_duration_since(begun));
+    times.first_content = ended.content_at.map(|at| at.saturating_duration_since(begun));
+    if let (Some(_), Some(at)) = (&course.backend.hedge, ended.content_at) {
+        course.backend.learned.observe(at.saturating_duration_since(ended.begun), course.worker.now());
+    }
+    context.answer_fault = ended.fault.or(context.answer_fault);
+}
+
+/// `timeouts.total` ran out: for a client whose request has not come by then it is its own fault.
+fn too_long(client_done: bool) -> Outcome {
+    if client_done { Outcome::TotalTimeout } else { Outcome::RequestTimeout }
+}
+
+/// How long the server of an answer asks to be left alone.
+fn asked(ended: &Ended) -> Option<Duration> {
+    let answer: &Answer = ended.result.as_ref().ok()?;
+    quota::retry_after(&answer.server.head()?.headers, clock::unix_time())
+}
+
+/// How long until the next attempt; `None`: there is none. Takes it out of the backend's retry budget, and notes that the
+/// server at `index` failed.
+fn may_retry(
+    context: &Context,
+    course: &mut Course<'_>,
+    index: usize,
+    failure: Failure,
+    asked: Option<Duration>,
+) -> Option<Duration> {
+    let (backend, now, attempts) = (course.backend, context.now(), context.attempts);
+    let (policy, pool) = (&backend.retry, &backend.pool);
+    let kind = retry_failure(failure);
+    if !policy.should_retry(attempts, kind, context.repeatable) {
+        return None;
+    }
+    course.tried.insert(index);
+    let another = pool.has_other(&course.tried, now);
+    let mut wait = policy.backoff(attempts, kind, another, course.worker.random());
+    if !another {
+        // It would be the same server, with the same key.
+        if failure == Failure::KeyRefused {
+            return None;
+        }
+        let back = if pool.usable_count(now) > 0 { None } else { Some(pool.back_in(now)?) };
+        if let Some(back) = back.max(asked) {
+            wait = wait.max(policy.retry_after(back)?);
+        }
+    }
+    if wait >= context.time_left() {
+        return None;
+    }
     // The budget keeps retries from piling load on servers. Who was never reached has no load from it, and a server that
     // just died must not cost clients anything while its checks still fall.
-    let free = failure == Failure::Connect;
-    let afforded = wanted && (free || backend.budget.take(backend.retry.budget, context.now()));
-    if wanted && !afforded {
+    let free = matches!(failure, Failure::Connect | Failure::Refused);
+    if !free && !backend.budget.take(policy.budget, now) {
         backend.stats.retries_refused.one();
+        return None;
     }
-    afforded
+    for traffic in [&backend.servers[index].stats.traffic, &backend.stats.traffic] {
+        traffic.retries.one();
+        if another {
+            traffic.redispatches.one();
+        }
+    }
+    Some(wait)
 }
 
 fn retry_failure(failure: Failure) -> retry::Failure {
     match failure {
         Failure::Connect | Failure::ConnectTimeout => retry::Failure::Connect,
+        Failure::Refused => retry::Failure::Refused,
         // An answer that is not HTTP tells us as little as none.
-        Failure::Empty | Failure::Broken => retry::Failure::EmptyResponse,
-        Failure::FirstByte => retry::Failure::Timeout,
-        Failure::Status(status) => retry::Failure::Status(status),
+        Failure::Empty | Failure::CutEarly | Failure::Broken => retry::Failure::EmptyResponse,
+        Failure::FirstByte | Failure::FirstContent => retry::Failure::Timeout,
+        Failure::Status(status) | Failure::ErrorEvent(status) => retry::Failure::Status(status),
+        Failure::KeyRefused => retry::Failure::KeyRefused,
     }
-}
-
-async fn back_off(
-    context: &mut Context,
-    session: &mut ServerSession,
-    body: &mut Body<'_>,
-    failure: Failure,
-    tried: &Tried,
-) -> Result<(), Outcome> {
-    let Some(backend) = context.backend() else { return Err(Outcome::Internal) };
-    let another = backend.pool.has_other(tried);
-    let random = context.worker.random();
-    let wait = backend.retry.backoff(context.attempts, retry_failure(failure), another, random);
-    if wait.is_zero() {
-        return Ok(());
-    }
-    if wait >= context.time_left() {
-        return Err(Outcome::TotalTimeout);
-    }
-    body.meanwhile(session, context.frontend().client, pingora_timeout::sleep(wait)).await
-}
-
-fn status_of(answer: &Answer) -> u16 {
-    answer.server.get_status().map_or(0, |status| status.as_u16())
 }
 
 /// A completion has no side effect but its cost, and an idempotent method has the same effect twice (RFC 9110 9.2.2).

@@ -237,6 +237,9 @@ fn traffic(to: &Traffic, context: &Context, end: &End) {
     if let Some(time) = times.first_byte {
         to.first_byte.observe(time);
     }
+    if let Some(time) = times.first_content {
+        to.first_content.observe(time);
+    }
     to.total_time.add(end.duration);
     to.duration.observe(end.duration);
 }
@@ -274,6 +277,8 @@ fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
         connect_time: times.connected,
         response_time: times.server_first_byte,
         first_byte_time: times.first_byte,
+        first_content_time: times.first_content,
+        hedged: context.hedged,
         duration: end.duration,
         attempts: context.attempts,
         termination: end.outcome.termination(),

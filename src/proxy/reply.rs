@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use serde_json::json;
@@ -140,8 +140,14 @@ pub fn own_fields(
         let reset = GoDuration(requests.reset).to_string();
         head.insert_header("x-ratelimit-reset-requests", HeaderValue::try_from(reset).unwrap_or(ZERO))?;
     }
+    if context.attempts > 0 {
+        head.insert_header(ATTEMPTS, HeaderValue::from(context.attempts))?;
+    }
     response_rules(context, request, head)
 }
+
+/// How many servers were asked for this answer, or how often.
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-tidegate-attempts");
 
 fn response_rules(
     context: &Context,

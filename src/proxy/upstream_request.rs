@@ -19,12 +19,14 @@ use crate::transport::socket::NOWHERE;
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The same to servers that hand fields on as variables (CGI, WSGI).
 const FORWARDED_FOR_DISGUISED: HeaderName = HeaderName::from_static("x_forwarded_for");
-/// Where clients put their key, by the habit of one API or another.
-const CLIENT_KEYS: [HeaderName; 4] = [
+/// Where clients put their key, by the habit of one API or another, and what goes with it: whose account it is.
+const CLIENT_KEYS: [HeaderName; 6] = [
     AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),
     HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
 ];
 
 /// How the body goes out.
@@ -129,7 +131,7 @@ pub fn is_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// A client's key is for tidegate. It goes on only in passthrough, and only to a server without a key of its own.
-fn keeps_client_key(context: &Context, server: &Server) -> bool {
+pub fn keeps_client_key(context: &Context, server: &Server) -> bool {
     server.authorization.is_none() && context.snapshot.directory.mode() == Mode::Passthrough
 }
 

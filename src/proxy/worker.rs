@@ -10,7 +10,7 @@ use crate::log_writer::LogWriter;
 use crate::runtime::snapshot::Snapshot;
 use crate::runtime::state::State;
 use crate::runtime::store::Store;
-use crate::upstream::idle::IdlePool;
+use crate::upstream::connections::Connections;
 
 /// One for the process.
 pub struct Shared {
@@ -22,7 +22,7 @@ pub struct Shared {
 /// One for each worker thread.
 pub struct Worker {
     pub shared: Arc<Shared>,
-    pub idle: IdlePool,
+    pub connections: Connections,
     /// What is still in flight is to end now: the grace of a stop is over.
     pub cut: Notify,
     random: AtomicU64,
@@ -32,7 +32,7 @@ impl Worker {
     pub fn new(shared: Arc<Shared>) -> Worker {
         use std::hash::BuildHasher;
         let seed = std::hash::RandomState::new().hash_one(0u8);
-        Worker { shared, idle: IdlePool::default(), cut: Notify::new(), random: AtomicU64::new(seed) }
+        Worker { shared, connections: Connections::default(), cut: Notify::new(), random: AtomicU64::new(seed) }
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {

@@ -122,5 +122,5 @@ fn directory(clients: &checked::Clients) -> Directory {
 
 fn plan(plan: &checked::Plan) -> NamedPlan {
     let limits = Plan { requests_per_minute: plan.requests_per_minute, concurrent: plan.concurrent };
-    NamedPlan { name: Arc::from(&*plan.name), limits }
+    NamedPlan { name: Arc::from(&*plan.name), priority: plan.priority, limits }
 }

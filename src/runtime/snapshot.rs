@@ -15,6 +15,7 @@ use crate::base::secret::Secret;
 use crate::config::checked;
 use crate::limit::Plan;
 use crate::observe::stats::{BackendStats, FrontendStats, RequestCells, ServerStats};
+use crate::pool::hedge::Learned;
 use crate::pool::{Budget, Policy, Pool};
 use crate::rewrite::header::HeaderChange;
 use crate::rewrite::path::PathRewrite;
@@ -49,6 +50,7 @@ pub struct Admin {
 
 pub struct NamedPlan {
     pub name: Arc<str>,
+    pub priority: checked::Priority,
     pub limits: Plan,
 }
 
@@ -173,9 +175,15 @@ pub struct Backend {
     pub servers: Vec<Server>,
     pub retry: Policy,
     pub budget: Arc<Budget>,
+    /// `None`: no request is hedged.
+    pub hedge: Option<checked::Hedge>,
+    pub hedge_budget: Arc<Budget>,
+    /// When streams have their first content; known where requests are hedged.
+    pub learned: Arc<Learned>,
     pub connect: Duration,
     pub queue: Duration,
     pub first_byte: Duration,
+    pub first_content: Duration,
     pub server: Duration,
     pub tunnel: Duration,
     /// `None`: the frontend's.

@@ -17,6 +17,7 @@ use crate::config::checked::TableKey;
 use crate::limit::PlanLimits;
 use crate::observe::events::Events;
 use crate::observe::stats::{BackendStats, FrontendStats, RequestCells, ServerStats};
+use crate::pool::hedge::Learned;
 use crate::pool::queue::Queue;
 use crate::pool::retry::Budget;
 use crate::pool::server::Server;
@@ -177,6 +178,8 @@ impl State {
 pub struct BackendState {
     pub queue: Arc<Queue>,
     pub budget: Arc<Budget>,
+    pub hedge_budget: Arc<Budget>,
+    pub learned: Arc<Learned>,
     pub stats: Arc<BackendStats>,
     /// The tiers as they were last told of.
     pub announced: Announced,

@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use crate::config::checked::{self, Balance, Checked, Host};
 use crate::pool::health::Thresholds;
 use crate::pool::retry::{Policy, When};
-use crate::pool::{Member, Pool, Settings, balance};
+use crate::pool::{Member, Pool, Rules, Settings, balance, breaker, cooldown, eject};
 use crate::runtime::compile::{CompileError, tls};
 use crate::runtime::snapshot::{Backend, Server};
 use crate::runtime::state::{BackendState, State};
@@ -23,7 +23,11 @@ pub fn compile(checked: &Checked, state: &State) -> Result<Vec<Backend>, Compile
 }
 
 fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> Result<Backend, CompileError> {
-    let checks = backend.check.as_ref().map(|check| Thresholds { rise: check.rise, fall: check.fall });
+    let checks = backend.check.as_ref().map(|check| Thresholds {
+        rise: check.rise,
+        fall: check.fall,
+        slow_above: check.slow_above,
+    });
     let members = backend
         .servers
         .iter()
@@ -32,6 +36,7 @@ fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> R
             tier: server.tier,
             weight: u16::try_from(server.weight).unwrap_or(256),
             max_concurrent: server.max_concurrent.and_then(NonZeroU32::new),
+            slow_start: server.slow_start,
         })
         .collect();
     let pool = Pool::new(Settings {
@@ -40,6 +45,7 @@ fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> R
         balance: kind(&backend.balance),
         queue: kept.queue.clone(),
         queue_max: backend.queue_max,
+        rules: rules(backend),
     });
     let servers = backend
         .servers
@@ -53,9 +59,13 @@ fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> R
         servers,
         retry: policy(&backend.retry),
         budget: kept.budget.clone(),
+        hedge: backend.hedge.clone(),
+        hedge_budget: kept.hedge_budget.clone(),
+        learned: kept.learned.clone(),
         connect: backend.timeouts.connect,
         queue: backend.timeouts.queue,
         first_byte: backend.timeouts.first_byte,
+        first_content: backend.timeouts.first_content,
         server: backend.timeouts.server,
         tunnel: backend.timeouts.tunnel,
         total: backend.own_total,
@@ -63,6 +73,28 @@ fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> R
         check: backend.check.clone().map(Arc::new),
         stats: kept.stats.clone(),
     })
+}
+
+fn rules(backend: &checked::Backend) -> Rules {
+    Rules {
+        breaker: backend.breaker.as_ref().map(|breaker| breaker::Rules {
+            failures: breaker.failures,
+            open_for: breaker.open_for,
+            trial_requests: breaker.trial_requests,
+        }),
+        eject: backend.eject.as_ref().map(|eject| eject::Rules {
+            error_rate: eject.error_rate,
+            over: eject.over,
+            time: eject.time,
+            up_to: eject.up_to,
+            max_ejected: eject.max_ejected,
+        }),
+        cooldown: backend
+            .cooldown
+            .as_ref()
+            .map(|cooldown| cooldown::Rules { default: cooldown.default, up_to: cooldown.up_to }),
+        help_below: backend.help_below,
+    }
 }
 
 fn kind(balance: &Balance) -> balance::Kind {

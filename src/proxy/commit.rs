@@ -1,0 +1,81 @@
+//! The commit point of an event stream: its head, its comments and what only says that it has begun are held until the
+//! first content comes. Until then another server can still be asked, and the client sees one clean stream.
+
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
+use crate::ai::path::Dialect;
+use crate::ai::preamble::{Begun, Preamble};
+use crate::base::clock;
+use crate::proxy::attempt::{Answer, left};
+use crate::proxy::deliver::is_event_stream;
+use crate::upstream::session::Fault;
+
+/// Bytes that are held at most: a stream that says so much has begun.
+const HELD: usize = 64 * 1024;
+
+/// How long it may take.
+pub struct Limits {
+    /// Nothing at all may come for so long.
+    pub silence: Duration,
+    /// The first content must have come by then.
+    pub first_content: Instant,
+    /// `timeouts.total` runs out then.
+    pub until: Instant,
+}
+
+/// Why the stream came to nothing.
+pub enum Miss {
+    Fault(Fault),
+    /// It ended without content.
+    Cut,
+    Stalled,
+    OutOfTime,
+}
+
+/// Whether an answer is one to wait for.
+pub fn is_held(answer: &Answer) -> bool {
+    answer.server.head().is_some_and(|head| {
+        head.status == StatusCode::OK && head.headers.get(CONTENT_TYPE).is_some_and(is_event_stream)
+    })
+}
+
+/// Reads on until it is clear what the stream comes to; what was read is in `answer.first`. The time of its first content.
+pub async fn hold(
+    answer: &mut Answer,
+    dialect: Dialect,
+    limits: &Limits,
+) -> Result<Option<Instant>, Miss> {
+    let mut preamble = Preamble::new(dialect);
+    let mut held = BytesMut::from(&answer.first[..]);
+    let mut begun = preamble.feed(&held);
+    loop {
+        let content_at = match begun {
+            Begun::NotYet if held.len() < HELD => None,
+            Begun::NotYet | Begun::Over => Some(None),
+            Begun::Content => Some(Some(clock::instant())),
+            Begun::Error(error) => {
+                answer.error_event = Some(error.status);
+                Some(None)
+            }
+        };
+        if let Some(content_at) = content_at {
+            answer.first = held.freeze();
+            return Ok(content_at);
+        }
+        let wait = limits.silence.min(left(limits.first_content)).min(left(limits.until));
+        begun = match pingora_timeout::timeout(wait, answer.server.read_body()).await {
+            Ok(Ok(Some(part))) => {
+                held.extend_from_slice(part);
+                preamble.feed(part)
+            }
+            Ok(Ok(None)) => return Err(Miss::Cut),
+            Ok(Err(fault)) => return Err(Miss::Fault(fault)),
+            Err(_) if left(limits.until).is_zero() => return Err(Miss::OutOfTime),
+            Err(_) => return Err(Miss::Stalled),
+        };
+    }
+}

@@ -1,0 +1,170 @@
+//! Hedging: when the first content of a stream is late, as lateness was learned, a second server is asked too. The one
+//! that answers first wins, the other is let go. A budget bounds how often.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Buf;
+use pingora::protocols::http::ServerSession;
+
+use crate::ai;
+use crate::base::clock;
+use crate::outcome::Outcome;
+use crate::pool::{Pick, retry};
+use crate::proxy::attempt::{self, Ended, Miss};
+use crate::proxy::body::Body;
+use crate::proxy::context::Context;
+use crate::proxy::course::{Course, Place};
+use crate::proxy::judgement;
+
+/// When a second server is due; `None`: never. Only a whole request for a stream is hedged, at its first attempt: what is
+/// learned is when streams begin.
+pub fn due(
+    context: &Context,
+    session: &mut ServerSession,
+    body: &mut Body<'_>,
+    course: &Course<'_>,
+) -> Option<Duration> {
+    let hedge = course.backend.hedge.as_ref()?;
+    if context.attempts != 1 || !context.repeatable || !course.is_ai_call() || !body.is_done(session) {
+        return None;
+    }
+    let late = course.backend.learned.quantile(hedge.quantile, context.now())?.max(hedge.at_least);
+    let parts = body.feed.parts();
+    let whole = parts.iter().fold(None::<Box<dyn std::io::Read>>, |before, part| {
+        let part = part.clone().reader();
+        Some(match before {
+            Some(before) => Box::new(std::io::Read::chain(before, part)),
+            None => Box::new(part),
+        })
+    });
+    ai::request::wants_stream(whole?).then_some(late)
+}
+
+enum Side {
+    First(Ended),
+    Second(Ended),
+}
+
+type Attempt<'a> = Pin<Box<dyn Future<Output = Ended> + Send + 'a>>;
+
+/// Awaits `first`, the attempt in the context, and once it is late whichever of two is the first to answer. In the context
+/// afterwards is who answered, or who failed last.
+pub async fn race<'a>(
+    context: &mut Context,
+    session: &mut ServerSession,
+    body: &mut Body<'a>,
+    course: &mut Course<'a>,
+    mut first: Pin<&mut (impl Future<Output = Ended> + Send)>,
+    late: Duration,
+) -> pingora::Result<Result<Ended, Outcome>> {
+    let begun = clock::instant();
+    let alone = async {
+        tokio::select! {
+            biased;
+            ended = &mut first => Some(ended),
+            () = pingora_timeout::sleep(late) => None,
+        }
+    };
+    match body.meanwhile(context, session, alone).await {
+        Ok(None) => {}
+        Ok(Some(ended)) => return Ok(Ok(ended)),
+        Err(outcome) => return Ok(Err(outcome)),
+    }
+    let Some(mut place) = place(context, course) else {
+        return Ok(body.meanwhile(context, session, first).await);
+    };
+    let index = place.slot.index();
+    let mut second = ask(context, session, body, course, index)?;
+    let either = async {
+        tokio::select! {
+            biased;
+            ended = &mut first => Side::First(ended),
+            ended = &mut second => Side::Second(ended),
+        }
+    };
+    let stats = &course.backend.stats;
+    match body.meanwhile(context, session, either).await {
+        Err(outcome) => Ok(Err(outcome)),
+        Ok(Side::First(ended)) if answers(course, context.server, &ended) => Ok(Ok(ended)),
+        Ok(Side::First(ended)) => {
+            let borrows = context.borrows_key(session);
+            if let (Some(slot), Some(failed)) = (&mut context.slot, context.server) {
+                judgement::of(course.worker, course.backend, slot, &ended, borrows);
+                course.tried.insert(failed);
+            }
+            context.occupy(place);
+            Ok(body.meanwhile(context, session, second).await)
+        }
+        Ok(Side::Second(ended)) if answers(course, Some(index), &ended) => {
+            stats.hedges_won.one();
+            // It would have taken at least as long.
+            course.backend.learned.observe(begun.elapsed(), context.now());
+            if let Some(slot) = &context.slot {
+                judgement::waited(course.worker, course.backend, slot, begun.elapsed());
+            }
+            context.occupy(place);
+            Ok(Ok(ended))
+        }
+        Ok(Side::Second(ended)) => {
+            judgement::of(course.worker, course.backend, &mut place.slot, &ended, context.borrows_key(session));
+            course.tried.insert(index);
+            drop(place);
+            Ok(body.meanwhile(context, session, first).await)
+        }
+    }
+}
+
+/// A place on another server, where one is free at once and the budget affords it.
+fn place(context: &mut Context, course: &Course<'_>) -> Option<Place> {
+    let (backend, first) = (course.backend, context.server?);
+    let hedge = backend.hedge.as_ref()?;
+    let mut tried = course.tried;
+    tried.insert(first);
+    let Pick::Server(slot) = backend.pool.pick(&course.ask(&tried)) else { return None };
+    if slot.index() == first {
+        return None;
+    }
+    if !backend.hedge_budget.take(Some(hedge.budget), context.now()) {
+        backend.stats.hedges_refused.one();
+        return None;
+    }
+    backend.stats.hedges.one();
+    context.hedged = true;
+    Some(course.begin(context, slot))
+}
+
+/// The second attempt, on an idle connection or, where that was being closed, on a new one.
+fn ask<'a>(
+    context: &Context,
+    session: &ServerSession,
+    body: &Body<'a>,
+    course: &Course<'a>,
+    index: usize,
+) -> pingora::Result<Attempt<'a>> {
+    let again = course.order(context, session, body, index, false)?;
+    let order = course.order(context, session, body, index, true)?;
+    Ok(Box::pin(async move {
+        match attempt::run(order).await {
+            Ended { result: Err(Miss::Stale), .. } => attempt::run(again).await,
+            ended => ended,
+        }
+    }))
+}
+
+/// Whether what came of an attempt is for the client, rather than a reason to wait for the other.
+fn answers(course: &Course<'_>, index: Option<usize>, ended: &Ended) -> bool {
+    let server = index.and_then(|index| course.backend.servers.get(index));
+    match &ended.result {
+        Ok(answer) => {
+            let status = answer.status();
+            let refused = status == 401 && server.is_some_and(|server| server.authorization.is_some());
+            !refused && !course.backend.retry.when.contains(retry::Failure::Status(status))
+        }
+        // Nothing is lost yet, and a new connection is to be made for it.
+        Err(Miss::Stale) => true,
+        Err(Miss::OutOfTime) => true,
+        Err(Miss::Failed(_)) => false,
+    }
+}
