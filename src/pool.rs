@@ -205,7 +205,8 @@ impl Pool {
         let Some(rules) = self.rules.eject.as_ref().filter(|_| above) else { return change };
         let _one_at_a_time = EJECTING.lock();
         let room = self.has_room_to_eject(slot.index(), rules, now);
-        change.or(slot.server().eject(room, rules, now))
+        let ejected = slot.server().eject(room, rules, now);
+        change.or(ejected)
     }
 
     fn has_room_to_eject(&self, index: usize, rules: &eject::Rules, now: Tick) -> bool {

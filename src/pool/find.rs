@@ -1,7 +1,7 @@
 //! The walk over tiers that finds a server: who comes first, who is last in line, which tier helps another out.
 
 use super::balance::{Candidate, Choice, Draw, Servers};
-use super::condition::{Look, Standing};
+use super::condition::{Look, Standing, flags};
 use super::slot::Bounds;
 use super::slow_start::{self, STEPS};
 use super::tier::Tier;
@@ -42,6 +42,7 @@ impl Line {
 }
 
 /// The active tier and the one that helps it, by position.
+#[derive(Clone, Copy)]
 struct Help {
     active: usize,
     helping: usize,
@@ -52,12 +53,16 @@ struct Help {
 impl Pool {
     /// `gated`: the room in the tier that takes first attempts belongs to those who wait already.
     pub(super) fn find(&self, ask: &Ask<'_>, gated: bool) -> Found {
-        let mut found = self.find_once(ask, gated);
-        if matches!(found, Found::Nothing) && self.usable_count(ask.draw.now) > 0 {
+        let now = ask.draw.now;
+        let found = self.find_once(ask, gated);
+        let missed = match found {
+            Found::Slot(_) => false,
             // One went and another came while we looked.
-            found = self.find_once(ask, gated);
-        }
-        found
+            Found::Nothing => self.usable_count(now) > 0,
+            // Another request may have been faster with the last trial: then others are to be asked.
+            Found::Busy => self.rules.breaker.is_some() && self.any_half_open(now),
+        };
+        if missed { self.find_once(ask, gated) } else { found }
     }
 
     fn find_once(&self, ask: &Ask<'_>, gated: bool) -> Found {
@@ -72,7 +77,7 @@ impl Pool {
     /// A first attempt uses the active tier alone, and the one that helps it.
     fn first(&self, ask: &Ask<'_>, gated: bool) -> Found {
         if let Some(help) = self.help(ask.draw.now) {
-            match self.first_with_help(ask, gated, &help) {
+            match self.first_with_help(ask, gated, help) {
                 Found::Nothing => {}
                 found => return found,
             }
@@ -90,13 +95,13 @@ impl Pool {
         Found::Nothing
     }
 
-    /// The tier that the draw says, then the other one: who waits could use both.
-    fn first_with_help(&self, ask: &Ask<'_>, gated: bool, help: &Help) -> Found {
+    /// The tier that the draw says, then the other one: who waits could use both. Lower tiers have only trials.
+    fn first_with_help(&self, ask: &Ask<'_>, gated: bool, help: Help) -> Found {
         let stays = share_of(ask.draw) < help.share;
-        let order = if stays { [help.active, help.helping] } else { [help.helping, help.active] };
+        let two = if stays { [help.active, help.helping] } else { [help.helping, help.active] };
         let wanted = Wanted { line: Line::Well, untried: None };
         let mut found = Found::Nothing;
-        for tier in order.into_iter().filter_map(|position| self.tiers.get(position)) {
+        for tier in (0..help.active).chain(two).filter_map(|position| self.tiers.get(position)) {
             match self.take(tier, ask.draw, gated, wanted) {
                 Choice::Taken(slot) => return Found::Slot(slot),
                 Choice::Full => found = Found::Busy,
@@ -194,11 +199,15 @@ impl Pool {
 
     /// What holds of a server for a request now. While all is well this reads one word.
     pub(super) fn look(&self, member: &Member, now: Tick) -> Look {
-        let flags = member.server.flags() & self.counted;
-        if flags & super::condition::flags::OUT != 0 || member.effective_weight() == 0 {
+        let set = member.server.flags() & self.counted;
+        if set & flags::OUT != 0 || member.effective_weight() == 0 {
             return Look::OUT;
         }
-        if flags == 0 { Look::WELL } else { member.server.look(&self.place(member), now) }
+        match set {
+            0 => Look::WELL,
+            flags::SLOW => Look { standing: Standing::Slow, ..Look::WELL },
+            _ => member.server.look(&self.place(member), now),
+        }
     }
 }
 
@@ -243,9 +252,11 @@ impl Servers for Shown<'_> {
             return Candidate::Out;
         }
         let look = self.pool.look(member, self.now);
-        if !self.wanted.line.has(look.standing) || look.saturated {
+        let full = member.is_full(look.step);
+        if !self.wanted.line.has(look.standing) || look.saturated || (look.half_open && full) {
+            // Nobody waits for a trial while another server is usable.
             Candidate::Out
-        } else if self.held_back || member.is_full(look.step) {
+        } else if self.held_back || full {
             Candidate::Full
         } else {
             Candidate::Weight(slow_start::weight(member.effective_weight(), look.step))

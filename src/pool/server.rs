@@ -239,8 +239,9 @@ impl Server {
     ) -> Option<Change> {
         let mut condition = self.condition.lock();
         condition.advance(now);
+        let before = self.status_of(&condition, now);
         let why = how(&mut condition);
-        let change = self.tell_change(&mut condition, why, now);
+        let change = self.tell_change(&mut condition, before, why, now);
         drop(condition);
         if change.is_some() {
             self.queue.wake_all();
@@ -248,13 +249,20 @@ impl Server {
         change
     }
 
+    fn status_of(&self, condition: &Condition, now: Tick) -> Status {
+        condition.status(&condition.place_now(self.weight_override()), now)
+    }
+
+    /// `why` is told if it was not `before` already: else it was time, or a state that hid behind another.
     fn tell_change(
         &self,
         condition: &mut Condition,
+        before: Status,
         why: Option<Cow<'static, str>>,
         now: Tick,
     ) -> Option<Change> {
         let place = condition.place_now(self.weight_override());
+        let why = why.filter(|_| condition.status(&place, now) != before);
         let change = condition.change(&place, why, now);
         self.publish(condition);
         change
@@ -297,7 +305,8 @@ impl Server {
         }
         let place = condition.place_now(self.weight_override());
         let grown = condition.settle(&place, now);
-        let change = self.tell_change(&mut condition, None, now);
+        let change = condition.change(&place, None, now);
+        self.publish(&condition);
         let look = grown || change.is_some();
         (change, look)
     }
@@ -341,9 +350,10 @@ impl Server {
         now: Tick,
     ) -> (Option<Change>, bool) {
         let mut condition = self.condition.lock();
+        let before = self.status_of(&condition, now);
         let Signed { why, eject, freed } = condition.sign(sign, trial, rules, now);
         let opened = why.is_some();
-        let change = if eject && !opened { None } else { self.tell_change(&mut condition, why, now) };
+        let change = if eject && !opened { None } else { self.tell_change(&mut condition, before, why, now) };
         self.publish(&condition);
         drop(condition);
         if change.is_some() {

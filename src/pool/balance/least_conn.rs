@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 
 use super::{Candidate, Choice, Servers};
 
-/// What a turn costs a server of weight 1.
-const TURN: u64 = 1 << 20;
+/// What a turn costs a server of weight 1; weights go up to 256 times 16.
+const TURN: u64 = 1 << 24;
 
 #[derive(Debug)]
 pub struct LeastConn {

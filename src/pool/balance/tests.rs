@@ -175,3 +175,23 @@ fn every_kind_knows_one_server_and_none() {
         }
     }
 }
+
+#[test]
+fn weights_count_by_their_ratio_alone() {
+    for kind in KINDS {
+        let weights = [3, 0, 1, 250, 7];
+        let scaled = weights.map(|weight| weight * 16);
+        let order = |weights: &[u32]| {
+            let (balance, bench, turn) = (balance(kind, 5), Bench::new(weights), Cell::new(0));
+            bench.answers_in(0, 900.0);
+            bench.answers_in(3, 70_000.0);
+            let mut next = |leaves: usize| {
+                let choice = balance.choose(&bench, draw(&turn));
+                bench.leave(leaves % 5);
+                choice
+            };
+            (0..600).map(&mut next).collect::<Vec<_>>()
+        };
+        assert_eq!(order(&weights), order(&scaled), "{kind:?}");
+    }
+}
