@@ -283,3 +283,6 @@ impl fmt::Display for Line<'_> {
         write!(f, " (was {} for {})", from.label().replace('_', " "), span(*lasted))
     }
 }
+
+#[cfg(test)]
+mod tests;
