@@ -5,5 +5,6 @@ pub mod connect;
 pub mod connections;
 mod dial;
 mod http1;
+mod http2;
 pub mod session;
 pub mod stream;

@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 
 use crate::base::clock::Tick;
 use crate::runtime::target::Target;
-use crate::upstream::connect::{ConnectError, Want, within};
+use crate::upstream::connect::{ConnectError, Made, Want, make};
+use crate::upstream::http2::{Joined, Links};
 use crate::upstream::session::Session;
 use crate::upstream::stream::Line;
 
@@ -18,27 +19,36 @@ struct Idle {
     until: Tick,
 }
 
-/// Idle connections, by [`Target::pool`].
+/// Idle HTTP/1.1 connections by [`Target::pool`], and HTTP/2 connections.
 #[derive(Default)]
 pub struct Connections {
     idle: Mutex<AHashMap<u64, Vec<Idle>>>,
+    links: Links,
 }
 
 impl Connections {
-    /// The connection that was used last, if it is still open and silent.
+    /// A stream on an HTTP/2 connection with room, or the HTTP/1.1 connection that was used last, if it is still open
+    /// and silent.
     pub fn take(&self, target: &Arc<Target>, want: &Want<'_>, now: Tick) -> Option<Session> {
         if target.send_proxy {
             return None;
         }
+        let pool = target.pool();
+        if target.offers_http2()
+            && !want.upgrade
+            && let Some(place) = self.links.take(pool)
+        {
+            return Some(Session::http2(place, target, want, true));
+        }
         loop {
-            let mut idle = self.idle.lock().get_mut(&target.pool())?.pop()?;
+            let mut idle = self.idle.lock().get_mut(&pool)?.pop()?;
             if now < idle.until && idle.line.is_silent() {
                 return Some(Session::http1(idle.line, target, want, true));
             }
         }
     }
 
-    /// A new connection.
+    /// A new connection, or a stream on a lively HTTP/2 connection: that one tells which requests it has not touched.
     ///
     /// # Errors
     /// See [`ConnectError`]; of several addresses, the last one's.
@@ -48,8 +58,23 @@ impl Connections {
         want: &Want<'_>,
         timeout: Duration,
     ) -> Result<Session, ConnectError> {
-        let line = within(target, want, timeout).await?;
-        Ok(Session::http1(line, target, want, false))
+        let pool = target.pool();
+        let left = if target.offers_http2() && !want.upgrade {
+            match self.links.join(target, timeout).await? {
+                Joined::Http1(line) => return Ok(Session::http1(line, target, want, false)),
+                Joined::Http2 { place, reused } => return Ok(Session::http2(place, target, want, reused)),
+                Joined::Alone(left) => left,
+            }
+        } else {
+            timeout
+        };
+        match make(target, Some(want), left).await? {
+            Made::Http1(line) => Ok(Session::http1(line, target, want, false)),
+            Made::Http2(link) => match self.links.add(pool, link) {
+                Some(place) => Ok(Session::http2(place, target, want, false)),
+                None => Err(ConnectError::Http2("the server takes no streams".to_owned())),
+            },
+        }
     }
 
     /// Whether an HTTP/1.1 connection is idle.
@@ -75,5 +100,6 @@ impl Connections {
             !idle.is_empty()
         });
         drop(all);
+        self.links.purge(now);
     }
 }

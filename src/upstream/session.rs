@@ -11,6 +11,7 @@ use crate::runtime::target::Target;
 use crate::upstream::connect::Want;
 use crate::upstream::connections::Connections;
 use crate::upstream::http1::Http1;
+use crate::upstream::http2::{Http2, Place};
 use crate::upstream::stream::Line;
 
 /// Why there is no answer, or no more of it.
@@ -25,13 +26,27 @@ pub enum Fault {
 }
 
 pub struct Session {
-    exchange: Http1,
+    exchange: Exchange,
     reused: bool,
+}
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "HTTP/1.1 is the usual one, and a session is mostly in a box already"
+)]
+enum Exchange {
+    Http1(Http1),
+    Http2(Box<Http2>),
 }
 
 impl Session {
     pub(super) fn http1(line: Line, target: &Arc<Target>, want: &Want<'_>, reused: bool) -> Session {
-        Session { exchange: Http1::new(line, target, want), reused }
+        Session { exchange: Exchange::Http1(Http1::new(line, target, want)), reused }
+    }
+
+    pub(super) fn http2(place: Place, target: &Arc<Target>, want: &Want<'_>, reused: bool) -> Session {
+        let exchange = Http2::new(place, target, want.method);
+        Session { exchange: Exchange::Http2(Box::new(exchange)), reused }
     }
 
     /// Sends the head, shaped as for HTTP/1.1. `end`: no body follows.
@@ -39,31 +54,46 @@ impl Session {
     /// # Errors
     /// The server is gone, or says that it does not take it.
     pub async fn send_head(&mut self, head: Box<RequestHeader>, end: bool) -> Result<(), Fault> {
-        self.exchange.send_head(head, end).await
+        match &mut self.exchange {
+            Exchange::Http1(http1) => http1.send_head(head, end).await,
+            Exchange::Http2(http2) => http2.send_head(head, end),
+        }
     }
 
     /// Sends a part of the body, which the server takes within `patience`. False: it takes no more of the request, now
     /// and later; it may have answered.
     pub async fn send_part(&mut self, part: &[u8], patience: Duration) -> bool {
-        self.exchange.send_part(part, patience).await
+        match &mut self.exchange {
+            Exchange::Http1(http1) => http1.send_part(part, patience).await,
+            Exchange::Http2(http2) => http2.send_part(part, patience).await,
+        }
     }
 
     /// Ends the request; the first call counts. False as for a part.
     pub async fn finish(&mut self, patience: Duration) -> bool {
-        self.exchange.finish(patience).await
+        match &mut self.exchange {
+            Exchange::Http1(http1) => http1.finish(patience).await,
+            Exchange::Http2(http2) => http2.finish(),
+        }
     }
 
-    /// Reads the next head, which may be a 1xx, on HTTP/2 only 103 and the like.
+    /// Reads the next head, which may be a 1xx.
     ///
     /// # Errors
     /// There will be none. Cancelled, it can be called again.
     pub async fn read_head(&mut self) -> Result<(), Fault> {
-        self.exchange.read_head().await
+        match &mut self.exchange {
+            Exchange::Http1(http1) => http1.read_head().await,
+            Exchange::Http2(http2) => http2.read_head().await,
+        }
     }
 
     /// The head that was read last.
     pub fn head(&self) -> Option<&ResponseHeader> {
-        self.exchange.head()
+        match &self.exchange {
+            Exchange::Http1(http1) => http1.head(),
+            Exchange::Http2(http2) => http2.head(),
+        }
     }
 
     /// Reads on in the body. `None`: its end. Cancelled, it can be called again.
@@ -71,16 +101,22 @@ impl Session {
     /// # Errors
     /// The rest will not come.
     pub async fn read_body(&mut self) -> Result<Option<&[u8]>, Fault> {
-        self.exchange.read_body().await
+        match &mut self.exchange {
+            Exchange::Http1(http1) => http1.read_body().await,
+            Exchange::Http2(http2) => http2.read_body().await,
+        }
     }
 
     /// Whether the whole answer was read.
     pub fn body_done(&mut self) -> bool {
-        self.exchange.body_done()
+        match &mut self.exchange {
+            Exchange::Http1(http1) => http1.body_done(),
+            Exchange::Http2(http2) => http2.body_done(),
+        }
     }
 
     pub fn is_http2(&self) -> bool {
-        false
+        matches!(self.exchange, Exchange::Http2(_))
     }
 
     /// Whether its connection has served a request before.
@@ -90,16 +126,22 @@ impl Session {
 
     /// Whether the server agreed to another protocol.
     pub fn was_upgraded(&self) -> bool {
-        self.exchange.was_upgraded()
+        matches!(&self.exchange, Exchange::Http1(http1) if http1.was_upgraded())
     }
 
     /// After a whole answer to a wholly sent request: leaves the connection to the next one, if it is fit for that.
     pub async fn give_back(self, connections: &Connections, now: Tick) {
-        self.exchange.give_back(connections, now).await;
+        match self.exchange {
+            Exchange::Http1(http1) => http1.give_back(connections, now).await,
+            Exchange::Http2(http2) => http2.end(now),
+        }
     }
 
     /// The connection itself, for a tunnel.
     pub fn into_http1(self) -> Option<HttpSession> {
-        Some(self.exchange.into_inner())
+        match self.exchange {
+            Exchange::Http1(http1) => Some(http1.into_inner()),
+            Exchange::Http2(_) => None,
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::target;
 use super::{HeadFault, HeadLimits};
 
 /// Fields that RFC 9113 8.2.2 forbids.
-static CONNECTION_FIELDS: [HeaderName; 5] = [
+pub(super) static CONNECTION_FIELDS: [HeaderName; 5] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
