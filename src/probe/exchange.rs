@@ -197,7 +197,7 @@ async fn whole_body(session: &mut Session) -> Result<Option<Vec<u8>>, Fault> {
 fn not_connected(error: &ConnectError) -> Told {
     let verdict = match error {
         ConnectError::Timeout(_) => Verdict::ConnectTimeout,
-        ConnectError::Tls(_) | ConnectError::NoHttp2 => Verdict::TlsFailed,
+        ConnectError::Tls(_) | ConnectError::NoHttp2 | ConnectError::Http2(_) => Verdict::TlsFailed,
         ConnectError::Unresolved(_) | ConnectError::Connect(_) => Verdict::ConnectFailed,
     };
     Told::new(verdict, error.to_string())

@@ -108,10 +108,13 @@ impl Feed {
     /// What comes behind the cursor.
     pub fn next(&self, cursor: &mut Cursor) -> Next {
         let kept = self.kept.lock();
-        if let Some(part) = kept.parts.get(cursor.part) {
+        while let Some(part) = kept.parts.get(cursor.part) {
             let rest = part.slice(cursor.offset.min(part.len())..);
             *cursor = Cursor { part: cursor.part + 1, offset: 0 };
-            return Next::Part(rest);
+            // What was gathered may have been read before it became a part. An empty one would end a chunked body.
+            if !rest.is_empty() {
+                return Next::Part(rest);
+            }
         }
         match kept.gathered.get(cursor.offset..) {
             Some(rest) if !rest.is_empty() => {
@@ -223,13 +226,17 @@ mod tests {
                 if reads[index]
                     && let Next::Part(part) = feed.next(&mut cursor)
                 {
+                    prop_assert!(!part.is_empty());
                     early.extend_from_slice(&part);
                 }
             }
             feed.end();
             loop {
                 match feed.next(&mut cursor) {
-                    Next::Part(part) => early.extend_from_slice(&part),
+                    Next::Part(part) => {
+                        prop_assert!(!part.is_empty());
+                        early.extend_from_slice(&part);
+                    }
                     Next::End => break,
                     Next::Later => unreachable!(),
                 }

@@ -31,7 +31,7 @@ frontends:
     response_rules:
 <rules>
     default_backend: ai
-backends: {ai: {retry: {attempts: 1}, servers: {one: {url: <one>}}}}",
+backends: {ai: {retry: {attempts: 1}, breaker: off, cooldown: off, servers: {one: {url: <one>}}}}",
         &[("list", &list), ("rules", &rules), ("one", &one.url())],
     );
     Site { edge, _one: one }

@@ -155,7 +155,7 @@ frontends:
     bind: [{address: 127.0.0.1:0}]
     response_rules: [{add_header: {retry-after: \"7\", x-failed: \"%[status]\"}, if: failed}]
     default_backend: ai
-backends: {ai: {retry: {attempts: 1}, servers: {one: {url: <one>}}}}",
+backends: {ai: {retry: {attempts: 1}, breaker: off, cooldown: off, servers: {one: {url: <one>}}}}",
         &[("one", &one.url())],
     );
     assert_eq!(edge.ask(&Ask::get("/v1/models")).header("x-failed"), None);

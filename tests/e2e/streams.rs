@@ -60,9 +60,12 @@ fn each_event_arrives_before_the_next_is_sent() {
     let edge = edge(&upstream.url());
     let mut client = edge.open();
     client.send(Ask::chat(true).bytes());
+    // The head comes with the first content.
+    say.send("{\"n\":0}".to_owned()).unwrap();
     let head = client.head().unwrap();
     assert_eq!((head.status(), head.header("content-type")), (200, Some("text/event-stream")));
-    for number in 0..5 {
+    assert_eq!(next_event(&mut client), "data: {\"n\":0}\n\n");
+    for number in 1..5 {
         say.send(format!("{{\"n\":{number}}}")).unwrap();
         assert_eq!(next_event(&mut client), format!("data: {{\"n\":{number}}}\n\n"));
     }

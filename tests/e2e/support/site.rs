@@ -40,7 +40,7 @@ frontends:
     default_backend: ai
 {frontend}
 backends:
-  ai: {{retry: {{attempts: 1}}, servers: {{one: {{url: <one>{base}}}}}}}"
+  ai: {{retry: {{attempts: 1}}, breaker: off, cooldown: off, servers: {{one: {{url: <one>{base}}}}}}}"
         );
         let values = [("pem", pem.as_str()), ("dir", &path), ("one", &url)];
         let edge = Edge::start_with(&Settings::default(), directory, &config, &values);
