@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use log::{info, warn};
 
+use crate::runtime::addresses::Addresses;
+use crate::runtime::events;
 use crate::runtime::snapshot::Snapshot;
 use crate::runtime::state::State;
 use crate::runtime::store::Store;
-use crate::runtime::target::Addresses;
 
 /// How often a name is looked up again. The system's resolver tells no TTL.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -35,9 +36,11 @@ fn names(snapshot: &Snapshot) -> Vec<&Addresses> {
 /// A server whose name has no address takes no traffic, checked or not.
 pub fn mark(state: &State, snapshot: &Snapshot) {
     for backend in &snapshot.backends {
-        for (server, member) in backend.servers.iter().zip(backend.pool.members()) {
+        for (index, (server, member)) in backend.servers.iter().zip(backend.pool.members()).enumerate() {
             let lost = server.target.addresses.load().is_empty();
-            member.server.set_lost(lost, state.clock.now());
+            if let Some(change) = member.server.set_lost(lost, state.clock.now()) {
+                events::server_changed(state, backend, index, &change);
+            }
         }
     }
 }

@@ -8,3 +8,6 @@ mod http1;
 mod http2;
 pub mod session;
 pub mod stream;
+
+#[cfg(test)]
+mod tests;
