@@ -143,6 +143,7 @@ impl View {
             hedges_refused: backend.stats.hedges_refused.get(),
             connect_errors: traffic.connect_errors.get(),
             response_errors: traffic.response_errors.get(),
+            failures: trend::failures(&failures(backend), &[]),
             bytes_in: traffic.bytes_in.get(),
             bytes_out: traffic.bytes_out.get(),
             recent: self.recent(&subject, &of_backend(backend), now),
@@ -266,6 +267,11 @@ fn of_frontend(frontend: &snapshot::Frontend) -> Reading {
 }
 
 fn of_backend(backend: &snapshot::Backend) -> Reading {
+    Reading { failures: failures(backend), ..of_traffic(&backend.stats.traffic) }
+}
+
+/// Those of all its servers.
+fn failures(backend: &snapshot::Backend) -> Vec<(&'static str, u64)> {
     let mut failures: Vec<(&'static str, u64)> = Vec::new();
     for (kind, count) in backend.servers.iter().flat_map(|server| server.stats.failures.read()) {
         match failures.iter_mut().find(|(known, _)| *known == kind) {
@@ -273,7 +279,7 @@ fn of_backend(backend: &snapshot::Backend) -> Reading {
             None => failures.push((kind, count)),
         }
     }
-    Reading { failures, ..of_traffic(&backend.stats.traffic) }
+    failures
 }
 
 fn of_server(server: &snapshot::Server) -> Reading {

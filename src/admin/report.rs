@@ -111,6 +111,8 @@ pub struct Backend {
     pub hedges_refused: u64,
     pub connect_errors: u64,
     pub response_errors: u64,
+    /// Of all its servers: attempts that failed by a server's own fault, by what it was.
+    pub failures: Vec<Failures>,
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub recent: Recent,

@@ -106,13 +106,23 @@ pub fn tiers(state: &State, backend: &Backend, why: Option<&dyn fmt::Display>) {
     };
     let why = why.unwrap_or(found);
     if before.active != shape.active {
-        let switch = Switch::of_active(before.active, shape.active);
+        let mut switch = Switch::of_active(before.active, shape.active);
+        if switch.tone == Tone::Better && !is_well(backend, shape.active, now) {
+            switch.tone = Tone::Worse;
+        }
         tell(state, backend, switch, lasted, why);
     }
     if before.helping != shape.helping {
         let switch = Switch::of_help(before.helping, shape.helping);
         tell(state, backend, switch, lasted, why);
     }
+}
+
+/// Whether a tier has more to offer than servers that are last in line.
+fn is_well(backend: &Backend, tier: Option<u32>, now: Tick) -> bool {
+    let mut members =
+        backend.pool.members().iter().enumerate().filter(|(_, member)| Some(member.tier) == tier);
+    members.any(|(index, _)| matches!(backend.pool.status(index, now), Status::Up | Status::HalfOpen))
 }
 
 struct Switch {

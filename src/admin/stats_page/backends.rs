@@ -211,7 +211,7 @@ fn whole(out: &mut String, backend: &Backend) {
     html::count(out, backend.responses.success);
     html::count(out, backend.responses.client_error);
     html::count(out, backend.responses.server_error);
-    html::count(out, backend.connect_errors + backend.response_errors);
+    failed(out, &backend.failures);
     html::count(out, backend.retries);
     out.push_str("<td></td></tr></tfoot>");
 }

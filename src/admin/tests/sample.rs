@@ -166,6 +166,7 @@ fn backend(name: &str, servers: Vec<Server>) -> Backend {
         hedges_refused: 3,
         connect_errors: 380,
         response_errors: 41,
+        failures: vec![Failures { kind: "connect", count: 380 }, Failures { kind: "empty", count: 41 }],
         bytes_in: 3_100_000_000,
         bytes_out: 80_200_000_000,
         recent: recent(2430),
