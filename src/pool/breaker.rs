@@ -160,3 +160,137 @@ impl Breaker {
         Some(why)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RULES: Rules = Rules { failures: 3, open_for: Duration::from_millis(1000), trial_requests: 2 };
+
+    fn fail(breaker: &mut Breaker, trial: Option<Round>, now: u64) -> Option<String> {
+        breaker.failed(trial, Trouble::Status(503), &RULES, Tick(now))
+    }
+
+    fn opened() -> Breaker {
+        let mut breaker = Breaker::default();
+        (0..3).for_each(|_| _ = fail(&mut breaker, None, 0));
+        breaker
+    }
+
+    fn half_open() -> Breaker {
+        let mut breaker = opened();
+        assert!(!breaker.advance(&RULES, Tick(1000)));
+        breaker
+    }
+
+    #[test]
+    fn only_failures_in_a_row_open_it() {
+        let mut breaker = Breaker::default();
+        for _ in 0..10 {
+            assert_eq!((fail(&mut breaker, None, 0), fail(&mut breaker, None, 0)), (None, None));
+            assert!(!breaker.is_clean());
+            breaker.well(None, &RULES);
+            assert!(breaker.is_clean());
+        }
+        assert_eq!((fail(&mut breaker, None, 0), fail(&mut breaker, None, 0)), (None, None));
+        let why = fail(&mut breaker, None, 5);
+        assert_eq!(why.as_deref(), Some("3 failures in a row, the last: status 503"));
+        assert_eq!(breaker.open_until(Tick(1004)), Some(Tick(1005)));
+        assert_eq!(breaker.open_until(Tick(1005)), None);
+        assert!(breaker.is_half_open(Tick(1005)));
+    }
+
+    #[test]
+    fn what_was_sent_before_it_opened_tells_nothing_any_more() {
+        let mut breaker = opened();
+        assert_eq!(fail(&mut breaker, None, 500), None);
+        assert!(!breaker.well(None, &RULES));
+        assert_eq!(breaker.open_until(Tick(999)), Some(Tick(1000)), "neither longer nor shorter");
+        let mut breaker = half_open();
+        let trial = breaker.begin_trial(&RULES);
+        assert_eq!(fail(&mut breaker, None, 1001), None);
+        assert!(!breaker.well(None, &RULES) && !breaker.well(None, &RULES));
+        assert!(breaker.is_half_open(Tick(1001)) && trial.is_some());
+    }
+
+    #[test]
+    fn tripped_server_gets_its_trials_and_no_more() {
+        let mut breaker = half_open();
+        let (one, two) = (breaker.begin_trial(&RULES), breaker.begin_trial(&RULES));
+        assert!(one.is_some() && two.is_some() && breaker.begin_trial(&RULES).is_none());
+        assert!(!breaker.well(one, &RULES));
+        assert!(!breaker.has_trial(&RULES), "so many in all, not at once");
+        assert!(breaker.well(two, &RULES));
+        assert!(breaker.is_clean());
+    }
+
+    #[test]
+    fn one_failed_trial_opens_it_again() {
+        let mut breaker = half_open();
+        let (one, two) = (breaker.begin_trial(&RULES), breaker.begin_trial(&RULES));
+        assert_eq!(fail(&mut breaker, one, 1500).as_deref(), Some("a trial failed: status 503"));
+        assert_eq!(breaker.open_until(Tick(1500)), Some(Tick(2500)));
+        assert!(!breaker.well(two, &RULES));
+        breaker.advance(&RULES, Tick(2500));
+        assert!(!breaker.give_back(two.unwrap()), "of the phase before");
+        assert_eq!(fail(&mut breaker, two, 2600), None);
+        assert!(breaker.begin_trial(&RULES).is_some() && breaker.begin_trial(&RULES).is_some());
+    }
+
+    #[test]
+    fn a_trial_that_told_nothing_gives_its_place_back() {
+        let mut breaker = half_open();
+        let (one, two) = (breaker.begin_trial(&RULES).unwrap(), breaker.begin_trial(&RULES));
+        assert!(breaker.give_back(one) && breaker.has_trial(&RULES));
+        let again = breaker.begin_trial(&RULES);
+        assert!(!breaker.well(two, &RULES) && breaker.well(again, &RULES));
+    }
+
+    #[test]
+    fn a_reload_that_asks_for_fewer_trials_does_not_leave_it_half_open_for_ever() {
+        let mut breaker = half_open();
+        let one = breaker.begin_trial(&RULES);
+        breaker.well(one, &RULES);
+        let fewer = Rules { trial_requests: 1, ..RULES };
+        assert!(!breaker.has_trial(&fewer));
+        assert!(breaker.advance(&fewer, Tick(1001)) && breaker.is_clean());
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order: never more trials than allowed, and it can always be closed.
+        #[test]
+        fn trials_are_bounded_and_it_never_gets_stuck(steps in prop::collection::vec((0u8..6, 0usize..8), 0..200)) {
+            let (mut breaker, mut trials, mut now) = (Breaker::default(), Vec::new(), Tick(0));
+            for (step, which) in steps {
+                let trial = if trials.is_empty() { None } else { Some(trials.swap_remove(which % trials.len())) };
+                match step {
+                    0 => _ = breaker.well(trial, &RULES),
+                    1 => _ = breaker.failed(trial, Trouble::Cut, &RULES, now),
+                    2 => _ = trial.map(|trial| breaker.give_back(trial)),
+                    3 => {
+                        trials.extend(trial);
+                        now = now + Duration::from_millis(300);
+                    }
+                    _ => {
+                        trials.extend(trial);
+                        breaker.advance(&RULES, now);
+                        trials.extend(breaker.begin_trial(&RULES));
+                    }
+                }
+                let current = trials.iter().filter(|trial| **trial == Round(breaker.round)).count();
+                if let Phase::HalfOpen { taken, passed } = breaker.phase {
+                    prop_assert_eq!(taken as usize, current);
+                    prop_assert!(taken + passed <= 2);
+                }
+            }
+            trials.into_iter().for_each(|trial| _ = breaker.give_back(trial));
+            breaker.advance(&RULES, now + Duration::from_millis(1000));
+            while let Some(trial) = breaker.begin_trial(&RULES) {
+                breaker.well(Some(trial), &RULES);
+            }
+            prop_assert!(breaker.is_closed());
+        }
+    }
+}

@@ -103,8 +103,10 @@ pub(super) struct Condition {
     pub back: Option<Tick>,
     pub last_check: Option<LastCheck>,
     pub last_change: Option<Tick>,
-    /// `None` before it was part of a pool.
+    /// `None` before a pool or a check tells.
     pub placed: Option<Place>,
+    /// It was part of a pool.
+    pub pooled: bool,
     /// Why its status may be another at the next look, where whoever did it does not tell.
     pub pending: Option<&'static str>,
     told: Option<Told>,

@@ -127,3 +127,86 @@ impl Window {
         self.next = (self.next + 1) % over;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RULES: Rules = Rules {
+        error_rate: 0.3,
+        over: 10,
+        time: Duration::from_secs(30),
+        up_to: Duration::from_secs(300),
+        max_ejected: 0.5,
+    };
+
+    /// `-` is a failure. Says at which answer it is above the limit.
+    fn above(ejection: &mut Ejection, answers: &str, now: u64) -> String {
+        let mut one = |c| if ejection.count(c == '-', &RULES, Tick(now)) { '!' } else { '.' };
+        answers.chars().map(&mut one).collect()
+    }
+
+    #[test]
+    fn the_share_counts_over_the_latest_answers() {
+        let mut ejection = Ejection::default();
+        assert_eq!(above(&mut ejection, "---+-", 0), "....!", "three of ten are not above 30%");
+        let mut ejection = Ejection::default();
+        assert_eq!(above(&mut ejection, "--+++++++-+-+-", 0), "..............");
+        assert_eq!(above(&mut ejection, "++++++++++", 0), "..........");
+        assert!(ejection.is_clean());
+        assert_eq!(above(&mut ejection, "-+++-+++-+---", 0), "...........!!");
+    }
+
+    #[test]
+    fn it_takes_twice_as_long_each_time_and_forgets_that_after_a_while() {
+        let (mut ejection, mut now) = (Ejection::default(), Tick(0));
+        let mut out = |pause: u64| {
+            now = now + Duration::from_secs(pause);
+            assert_eq!(above(&mut ejection, "----", now.0), "...!", "the window began anew");
+            assert_eq!(ejection.begin(&RULES, now), "4 of the last 10 failed");
+            assert_eq!(above(&mut ejection, "------", now.0), "......", "asked for before");
+            let until = ejection.until(now).unwrap();
+            let took = until.since(now).as_secs();
+            assert_eq!((ejection.advance(until), ejection.advance(until)), (Some(until), None));
+            now = until;
+            took
+        };
+        assert_eq!([0, 1, 0, 299, 0].map(&mut out), [30, 60, 120, 240, 300]);
+        assert_eq!([0, 300, 0].map(out), [300, 30, 60]);
+    }
+
+    #[test]
+    fn a_share_of_a_tier_is_rounded_down() {
+        let most = |max_ejected| move |servers| Rules { max_ejected, ..RULES }.most(servers);
+        assert_eq!([0, 1, 2, 3, 4, 10].map(most(0.5)), [0, 0, 1, 1, 2, 5]);
+        assert_eq!([10, 3, 100].map(most(0.3)), [3, 0, 30]);
+        assert_eq!([0, 7].map(most(1.0)), [0, 7]);
+        assert_eq!(most(0.0)(100), 0);
+    }
+
+    #[test]
+    fn a_reload_with_another_window_begins_anew() {
+        let mut ejection = Ejection::default();
+        above(&mut ejection, "---", 0);
+        let rules = Rules { over: 5, ..RULES };
+        assert!(!ejection.count(true, &rules, Tick(0)));
+        assert!(ejection.count(true, &rules, Tick(0)));
+        assert!(!ejection.count(false, &RULES, Tick(0)) && ejection.is_clean());
+    }
+
+    proptest! {
+        #[test]
+        fn the_window_is_the_latest_answers(answers in prop::collection::vec(any::<bool>(), 0..100), over in 1u32..30) {
+            let rules = Rules { over, error_rate: 1.0, ..RULES };
+            let mut ejection = Ejection::default();
+            for (index, failed) in answers.iter().enumerate() {
+                ejection.count(*failed, &rules, Tick(0));
+                let from = (index + 1).saturating_sub(over as usize);
+                let expected = answers[from..=index].iter().filter(|failed| **failed).count();
+                prop_assert_eq!(ejection.window.failures as usize, expected);
+            }
+        }
+    }
+}

@@ -176,6 +176,11 @@ impl Slowness {
         self.slow
     }
 
+    /// Whether the next results may change it: time for the fast interval.
+    pub fn is_changing(self) -> bool {
+        self.against > 0
+    }
+
     /// What is known is of another server: the next result decides at once.
     pub fn doubt(&mut self) {
         self.decided = false;

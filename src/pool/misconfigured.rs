@@ -68,3 +68,40 @@ impl Misconfigured {
         self.until = self.until(now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_key_marks_it_for_a_minute_and_each_refusal_renews_that() {
+        let mut key = Misconfigured::default();
+        key.refused(Tick(0));
+        key.refused(Tick(1000));
+        assert_eq!((key.until(Tick(60_999)), key.until(Tick(61_000))), (Some(Tick(61_000)), None));
+        key.refused(Tick(70_000));
+        key.well();
+        assert!(key.is_clean());
+        key.refused(Tick(80_000));
+        key.end();
+        assert!(!key.is_marked());
+    }
+
+    #[test]
+    fn a_403_marks_at_once_a_server_that_never_took_the_key() {
+        let mut key = Misconfigured::default();
+        assert_eq!(key.forbidden(Tick(0)).as_deref(), Some("status 403: it refuses our api_key"));
+    }
+
+    #[test]
+    fn of_one_that_took_it_five_in_a_row_do() {
+        let mut key = Misconfigured::default();
+        key.well();
+        for _ in 0..3 {
+            assert!((0..4).all(|_| key.forbidden(Tick(0)).is_none()));
+            key.well();
+        }
+        assert!((0..4).all(|_| key.forbidden(Tick(0)).is_none()));
+        assert!(key.forbidden(Tick(0)).is_some_and(|why| why.contains("5 in a row")));
+    }
+}

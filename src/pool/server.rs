@@ -219,7 +219,11 @@ impl Server {
 
     /// How long to wait before the next check: `fast_interval` while the state may change.
     pub fn next_interval(&self, interval: Duration, fast_interval: Duration) -> Duration {
-        self.condition.lock().health.next_interval(interval, fast_interval)
+        let condition = self.condition.lock();
+        if condition.state == State::Up && condition.slowness.is_changing() {
+            return fast_interval.min(interval);
+        }
+        condition.health.next_interval(interval, fast_interval)
     }
 
     /// When the status last changed; `None` before the first result.
@@ -291,7 +295,7 @@ impl Server {
     /// Its first place in a pool. Another one it takes by [`Server::settle`], when the pool is in force.
     pub(super) fn place_first(&self, place: Place) {
         let mut condition = self.condition.lock();
-        if condition.placed.is_none() {
+        if !std::mem::replace(&mut condition.pooled, true) {
             condition.place(place);
             self.publish(&condition);
         }

@@ -10,6 +10,10 @@ use super::server::Admin;
 use super::*;
 use crate::base::clock::{self, Tick};
 
+mod chaos;
+mod help;
+mod states;
+
 const ONE: Thresholds = Thresholds { rise: 1, fall: 1, slow_above: None };
 
 /// (tier, max_concurrent) of each server; 0 is unlimited. All are up.
@@ -18,20 +22,18 @@ fn pool(servers: &[(u32, u32)]) -> Pool {
 }
 
 fn pool_of(balance: balance::Kind, servers: &[(u32, u32)]) -> Pool {
+    Pool::new(settings(balance, servers))
+}
+
+fn settings(balance: balance::Kind, servers: &[(u32, u32)]) -> Settings {
     let queue = Arc::new(Queue::default());
     let member = |(index, (tier, max)): (usize, &(u32, u32))| {
         let server = Arc::new(Server::new(format!("s{index}"), Arc::clone(&queue)));
         report(&server, true);
         Member { server, tier: *tier, weight: 100, max_concurrent: NonZeroU32::new(*max), slow_start: None }
     };
-    Pool::new(Settings {
-        members: servers.iter().enumerate().map(member).collect(),
-        checks: Some(ONE),
-        balance,
-        queue,
-        queue_max: 1000,
-        rules: Rules::default(),
-    })
+    let members = servers.iter().enumerate().map(member).collect();
+    Settings { members, checks: Some(ONE), balance, queue, queue_max: 1000, rules: Rules::default() }
 }
 
 fn report(server: &Server, passed: bool) {
