@@ -162,7 +162,6 @@ enum Event {
 
 async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Result<Box<Answer>, Miss> {
     let Order { backend, head, feed, dialect, until, .. } = order;
-    feed.begin();
     let mut sending = Sending { to: session, feed, cursor: Cursor::default(), stopped: false, done_at: None };
     if let Err(fault) = sending.to.send_head(head, order.bodiless).await {
         return Err(failed(fault, ended));

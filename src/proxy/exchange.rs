@@ -125,6 +125,7 @@ async fn once<'a>(
     let mut reuse = true;
     loop {
         let Some(index) = context.server else { return Ok(Err(Outcome::Internal)) };
+        body.feed.begin();
         let first = pin!(attempt::run(course.order(context, session, body, index, reuse)?));
         let ended = match late {
             None => body.meanwhile(context, session, first).await,
