@@ -90,6 +90,21 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_becomes_slow_is_looked_at_soon() {
+        let (schedule, check) = (Schedule::default(), check());
+        let server = Server::new("a", std::sync::Arc::default());
+        let thresholds = Thresholds { rise: 2, fall: 3, slow_above: Some(SECOND) };
+        let after = |seconds: u32| {
+            let took = seconds * SECOND;
+            let result = CheckResult { verdict: Verdict::ConnectOk, code: None, reason: "".into(), took };
+            let _ = server.report(result, thresholds, Tick(1));
+            schedule.pause(&check, &server)
+        };
+        let pauses = [1, 2, 2, 2, 2, 1, 1, 1].map(|seconds| after(seconds).as_secs());
+        assert_eq!(pauses, [5, 1, 1, 5, 5, 1, 5, 5]);
+    }
+
+    #[test]
     fn two_servers_have_two_rows_of_numbers_in_all_of_the_range() {
         let (a, b) = (Schedule::default(), Schedule::default());
         let row = |schedule: &Schedule| (0..200).map(|_| schedule.random()).collect::<Vec<f64>>();
