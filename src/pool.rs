@@ -202,10 +202,14 @@ impl Pool {
             return None;
         }
         let (change, above) = server.sign(sign, trial, &self.rules, now);
-        let Some(rules) = self.rules.eject.as_ref().filter(|_| above) else { return change };
-        let _one_at_a_time = EJECTING.lock();
-        let room = self.has_room_to_eject(slot.index(), rules, now);
-        let ejected = slot.server().eject(room, rules, now);
+        let ejected = self.rules.eject.as_ref().filter(|_| above).and_then(|rules| {
+            let _one_at_a_time = EJECTING.lock();
+            let room = self.has_room_to_eject(slot.index(), rules, now);
+            server.eject(room, rules, now)
+        });
+        if ejected.is_some() {
+            self.queue.wake_all();
+        }
         change.or(ejected)
     }
 
@@ -233,7 +237,7 @@ impl Pool {
         if let Some(rules) = &self.rules.eject {
             self.tiers.iter().for_each(|tier| self.end_ejections(tier, rules, now, &mut changes));
         }
-        if look {
+        if look || !changes.is_empty() {
             self.queue.wake_all();
         }
         changes

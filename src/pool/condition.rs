@@ -10,12 +10,14 @@ use super::breaker::{self, Breaker, Round};
 use super::cooldown::Cooldown;
 use super::eject::Ejection;
 use super::health::{Health, Slowness, State, Thresholds};
-use super::misconfigured::{self, Misconfigured};
+use super::misconfigured::Misconfigured;
 use super::server::{Admin, LastCheck};
 use super::slow_start::{self, STEPS};
-use super::status::{Change, Sign, Status, spoken};
+use super::status::{Sign, Status, spoken};
 use super::{Rules, cooldown};
 use crate::base::clock::Tick;
+
+mod change;
 
 /// What is not as it is when everything is well: one bit each.
 pub(super) mod flags {
@@ -285,12 +287,21 @@ impl Condition {
         self.key.end();
     }
 
-    /// Takes the place that the configuration in force gives it: what rules have done that are no more is undone.
+    /// Takes the place that the configuration in force gives it.
     pub fn place(&mut self, place: Place) {
+        self.undo_what_is_off(&place);
+        let step = self.step(&place, Tick::default());
+        let status = self.status(&place, Tick::default());
+        self.placed = Some(place);
+        self.told.get_or_insert(Told { status, since: None, step });
+    }
+
+    /// What rules have done that are no more; requests from before a reload may still bring some of it.
+    fn undo_what_is_off(&mut self, place: &Place) {
         if place.rules.breaker.is_none() && !self.breaker.is_clean() {
             self.breaker.reset();
         }
-        if place.rules.eject.is_none() {
+        if place.rules.eject.is_none() && !self.ejection.is_clean() {
             self.ejection = Ejection::default();
         }
         if place.rules.cooldown.is_none() {
@@ -299,10 +310,6 @@ impl Condition {
         if place.checks.is_none_or(|checks| checks.slow_above.is_none()) {
             self.slowness = Slowness::default();
         }
-        let step = self.step(&place, Tick::default());
-        let status = self.status(&place, Tick::default());
-        self.placed = Some(place);
-        self.told.get_or_insert(Told { status, since: None, step });
     }
 
     /// Checks, and no pool so far.
@@ -320,6 +327,7 @@ impl Condition {
 
     /// Time goes on in this place. True when a slow start made a step.
     pub fn settle(&mut self, place: &Place, now: Tick) -> bool {
+        self.undo_what_is_off(place);
         self.advance(now);
         if let Some(rules) = &place.rules.breaker
             && self.breaker.advance(rules, now)
@@ -333,68 +341,6 @@ impl Condition {
         let Some(told) = &mut self.told else { return false };
         told.since.get_or_insert(now);
         std::mem::replace(&mut told.step, step) != step
-    }
-
-    /// The change since the last one told, if its status is another by now. `why`: of what was done to it.
-    pub fn change(&mut self, place: &Place, why: Option<Cow<'static, str>>, now: Tick) -> Option<Change> {
-        let to = self.status(place, now);
-        let step = self.step(place, now);
-        let Some(told) = self.told else {
-            self.told = Some(Told { status: to, since: Some(now), step });
-            return None;
-        };
-        if told.status == to {
-            self.pending = None;
-            return None;
-        }
-        let lasted = told.since.map_or(Duration::ZERO, |since| now.since(since));
-        let why = why
-            .or_else(|| self.pending.map(Cow::Borrowed))
-            .unwrap_or_else(|| self.reason(told.status, to, place));
-        self.pending = None;
-        self.told = Some(Told { status: to, since: Some(now), step });
-        self.last_change = Some(now);
-        Some(Change { from: told.status, to, why, lasted, expected: self.expected(to, now) })
-    }
-
-    fn expected(&self, status: Status, now: Tick) -> Option<Duration> {
-        let until = match status {
-            Status::BreakerOpen => self.breaker.open_until(now),
-            Status::Ejected => self.ejection.until(now),
-            Status::Cooldown => self.cooldown.until(now),
-            Status::Misconfigured => self.key.until(now),
-            _ => None,
-        };
-        until.map(|until| until.since(now))
-    }
-
-    /// Why it changed, though nobody did anything to it: time, a reload, a weight, or a state that another one hid.
-    fn reason(&self, from: Status, to: Status, place: &Place) -> Cow<'static, str> {
-        let rules = &place.rules;
-        match (from, to) {
-            (_, Status::Drain) => Cow::Borrowed("weight 0"),
-            (Status::Drain, _) => Cow::Owned(format!("weight {}", place.weight)),
-            (_, Status::Down | Status::NotChecked) => Cow::Borrowed("checks are on now"),
-            (Status::Down | Status::NotChecked, _) if place.checks.is_none() => {
-                Cow::Borrowed("checks are off now")
-            }
-            (Status::BreakerOpen, _) => match rules.breaker {
-                Some(rules) => Cow::Owned(format!("{} are over", spoken(rules.open_for))),
-                None => Cow::Borrowed("the breaker is off now"),
-            },
-            (Status::HalfOpen, Status::Up) if rules.breaker.is_none() => {
-                Cow::Borrowed("the breaker is off now")
-            }
-            (Status::Ejected, _) if rules.eject.is_none() => Cow::Borrowed("ejection is off now"),
-            (Status::Ejected, _) => Cow::Owned(format!("{} are over", spoken(self.ejection.latest()))),
-            (Status::Cooldown, _) if rules.cooldown.is_none() => Cow::Borrowed("cooldown is off now"),
-            (Status::Cooldown, _) => Cow::Borrowed("its cooldown is over"),
-            (Status::Misconfigured, _) => {
-                Cow::Owned(format!("{} without a refusal are over", spoken(misconfigured::LASTS)))
-            }
-            (Status::Slow, Status::Up) => Cow::Borrowed("slow_above is off now"),
-            _ => Cow::Borrowed("what hid it is over"),
-        }
     }
 
     /// The bits of [`flags`].

@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::breaker::{self, Round};
-use super::condition::{Condition, Look, Place, Signed, flags};
+use super::condition::{Condition, flags};
 use super::estimate::Estimate;
 use super::health::{CheckResult, Health, State, Thresholds, Transition};
 use super::queue::Queue;
-use super::status::{Change, Sign, Status, spoken};
-use super::{Rules, eject};
+use super::status::{Change, Status, spoken};
 use crate::base::clock::Tick;
+
+mod in_pool;
 
 pub use super::slot::Slot;
 
@@ -235,8 +235,21 @@ impl Server {
         self.condition.lock().last_check.clone()
     }
 
-    /// The one way to change it: flags, waiters and the change to tell follow. `how` says why.
+    /// The one way to change it: flags, the change to tell and waiters follow. `how` says why.
     fn mutate(
+        &self,
+        now: Tick,
+        how: impl FnOnce(&mut Condition) -> Option<Cow<'static, str>>,
+    ) -> Option<Change> {
+        let change = self.mutate_quietly(now, how);
+        if change.is_some() {
+            self.queue.wake_all();
+        }
+        change
+    }
+
+    /// Without waking those who wait.
+    fn mutate_quietly(
         &self,
         now: Tick,
         how: impl FnOnce(&mut Condition) -> Option<Cow<'static, str>>,
@@ -245,12 +258,7 @@ impl Server {
         condition.advance(now);
         let before = self.status_of(&condition, now);
         let why = how(&mut condition);
-        let change = self.tell_change(&mut condition, before, why, now);
-        drop(condition);
-        if change.is_some() {
-            self.queue.wake_all();
-        }
-        change
+        self.tell_change(&mut condition, before, why, now)
     }
 
     fn status_of(&self, condition: &Condition, now: Tick) -> Status {
@@ -278,159 +286,6 @@ impl Server {
     }
 }
 
-/// For the pool.
-impl Server {
-    pub(super) fn flags(&self) -> u32 {
-        self.flags.load(Ordering::SeqCst)
-    }
-
-    /// With the lock: what the flags alone do not tell.
-    pub(super) fn look(&self, place: &Place, now: Tick) -> Look {
-        let mut condition = self.condition.lock();
-        let look = condition.look(place, now);
-        self.publish(&condition);
-        look
-    }
-
-    /// Its first place in a pool. Another one it takes by [`Server::settle`], when the pool is in force.
-    pub(super) fn place_first(&self, place: Place) {
-        let mut condition = self.condition.lock();
-        if !std::mem::replace(&mut condition.pooled, true) {
-            condition.place(place);
-            self.publish(&condition);
-        }
-    }
-
-    /// Takes its place, lets time go on, and tells what came of it. The flag is true when those who wait should look.
-    pub(super) fn settle(&self, place: Place, now: Tick) -> (Option<Change>, bool) {
-        let mut condition = self.condition.lock();
-        if condition.placed != Some(place) {
-            condition.place(place);
-        }
-        let place = condition.place_now(self.weight_override());
-        let grown = condition.settle(&place, now);
-        let change = condition.change(&place, None, now);
-        self.publish(&condition);
-        let look = grown || change.is_some();
-        (change, look)
-    }
-
-    /// Raises what is in flight unless `max` are taken, and takes the place of a trial where one is needed: both or none.
-    pub(super) fn reserve(
-        &self,
-        max: u32,
-        rules: Option<&breaker::Rules>,
-        now: Tick,
-    ) -> Option<Option<Round>> {
-        let raise = |now: u32| (now < max).then(|| now + 1);
-        let raise = || self.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, raise);
-        let Some(rules) = rules.filter(|_| self.flags() & flags::BREAKER != 0) else {
-            return raise().ok().map(|_| None);
-        };
-        let mut condition = self.condition.lock();
-        if !condition.may_begin(rules, now) {
-            return None;
-        }
-        raise().ok()?;
-        let trial = condition.begin_trial(rules);
-        self.publish(&condition);
-        Some(trial)
-    }
-
-    pub(super) fn release(&self, trial: Option<Round>) {
-        if let Some(trial) = trial {
-            self.condition.lock().breaker.give_back(trial);
-        }
-        self.in_flight.fetch_sub(1, Ordering::SeqCst);
-        self.queue.release();
-    }
-
-    /// Takes a sign in. The flag is true when it should be ejected if there is room: then the change is told by that.
-    pub(super) fn sign(
-        &self,
-        sign: Sign,
-        trial: Option<Round>,
-        rules: &Rules,
-        now: Tick,
-    ) -> (Option<Change>, bool) {
-        let mut condition = self.condition.lock();
-        let before = self.status_of(&condition, now);
-        let Signed { why, eject, freed } = condition.sign(sign, trial, rules, now);
-        let opened = why.is_some();
-        let change = if eject && !opened { None } else { self.tell_change(&mut condition, before, why, now) };
-        self.publish(&condition);
-        drop(condition);
-        if change.is_some() {
-            self.queue.wake_all();
-        } else if freed {
-            self.queue.release();
-        }
-        (change, eject)
-    }
-
-    pub(super) fn is_ejected(&self, now: Tick) -> bool {
-        self.flags() & flags::EJECTED != 0 && self.condition.lock().ejection.until(now).is_some()
-    }
-
-    /// Takes it out where `room`, if its error rate is still above the limit; and tells what changed.
-    pub(super) fn eject(&self, room: bool, rules: &eject::Rules, now: Tick) -> Option<Change> {
-        self.mutate(now, |condition| {
-            let out = condition.ejection.until(now).is_some();
-            let begins = room && !out && condition.ejection.is_above(rules);
-            begins.then(|| Cow::Owned(condition.ejection.begin(rules, now)))
-        })
-    }
-
-    /// Takes it back: more are out than may be.
-    pub(super) fn end_ejection(&self, now: Tick) -> Option<Change> {
-        self.mutate(now, |condition| {
-            condition.ejection.end(now);
-            Some(Cow::Borrowed("more servers were ejected than max_ejected allows"))
-        })
-    }
-
-    pub(super) fn ejected_until(&self, now: Tick) -> Option<Tick> {
-        self.condition.lock().ejection.until(now)
-    }
-
-    pub(super) fn status(&self, place: &Place, now: Tick) -> Status {
-        self.condition.lock().status(place, now)
-    }
-
-    pub(super) fn back_at(&self, place: &Place, now: Tick) -> Option<Tick> {
-        self.condition.lock().back_at(place, now)
-    }
-
-    /// HAProxy's `status` column, with our own states in brackets.
-    pub(super) fn status_text(&self, place: &Place, now: Tick) -> Cow<'static, str> {
-        let condition = self.condition.lock();
-        if condition.admin == Admin::Maint {
-            return Cow::Borrowed("MAINT");
-        }
-        if condition.lost {
-            return Cow::Borrowed("DOWN (resolution)");
-        }
-        if let Some(thresholds) = place.checks
-            && condition.state != State::Up
-        {
-            return condition.health.text(thresholds);
-        }
-        Cow::Borrowed(match condition.status(place, now) {
-            Status::Maint | Status::Drain => "DRAIN",
-            Status::BreakerOpen => "DOWN (breaker open)",
-            Status::Ejected => "DOWN (ejected)",
-            Status::Cooldown => "DOWN (cooldown)",
-            Status::Misconfigured => "UP (misconfigured)",
-            Status::HalfOpen => "UP (half open)",
-            Status::Slow => "UP (slow)",
-            Status::Up | Status::NotChecked | Status::Down | Status::Unresolved => match place.checks {
-                Some(thresholds) => return condition.health.text(thresholds),
-                None => "no check",
-            },
-        })
-    }
-}
-
 fn slow_why(took: Duration, thresholds: Thresholds, slow: bool) -> Option<Cow<'static, str>> {
     let limit = spoken(thresholds.slow_above?);
     let words = if slow { "slow_above is" } else { "not above slow_above," };
@@ -439,8 +294,10 @@ fn slow_why(took: Duration, thresholds: Thresholds, slow: bool) -> Option<Cow<'s
 
 #[cfg(test)]
 mod tests {
-    use super::super::health::Verdict;
     use super::*;
+    use crate::pool::Rules;
+    use crate::pool::condition::Place;
+    use crate::pool::health::Verdict;
 
     fn result(passed: bool) -> CheckResult {
         let verdict = if passed { Verdict::AnswerOk } else { Verdict::AnswerUnexpected };
