@@ -115,7 +115,7 @@ async fn within<T>(
 
 enum Connected {
     Http1(Line),
-    Http2(Agreed),
+    Http2(Box<Agreed>),
 }
 
 async fn connect(
@@ -140,7 +140,7 @@ async fn connect(
     let config = if choice { &to.config } else { &to.only_http1 };
     let stream = tls::connect(config.clone(), to.name.clone(), tcp).await.map_err(ConnectError::Tls)?;
     match tls::chose_http2(&stream) {
-        Some(true) => Ok(Connected::Http2(stream)),
+        Some(true) => Ok(Connected::Http2(Box::new(stream))),
         _ if choice && !to.http1 => Err(ConnectError::NoHttp2),
         _ => {
             let io = Io::new(stream, Side::Server, Flush::BeforeRead, None);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::v1::client::HttpSession;
 
@@ -62,7 +63,7 @@ impl Session {
 
     /// Sends a part of the body, which the server takes within `patience`. False: it takes no more of the request, now
     /// and later; it may have answered.
-    pub async fn send_part(&mut self, part: &[u8], patience: Duration) -> bool {
+    pub async fn send_part(&mut self, part: &Bytes, patience: Duration) -> bool {
         match &mut self.exchange {
             Exchange::Http1(http1) => http1.send_part(part, patience).await,
             Exchange::Http2(http2) => http2.send_part(part, patience).await,

@@ -71,4 +71,5 @@ mod tools;
 mod trust;
 mod upgrade;
 mod upstream_request;
+mod upstream_http2;
 mod upstream_tls;

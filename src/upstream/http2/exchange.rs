@@ -78,9 +78,9 @@ impl Http2 {
         Ok(())
     }
 
-    pub async fn send_part(&mut self, part: &[u8], patience: Duration) -> bool {
+    pub async fn send_part(&mut self, part: &Bytes, patience: Duration) -> bool {
         if !self.stopped {
-            let sent = pingora_timeout::timeout(patience, self.send(part)).await;
+            let sent = pingora_timeout::timeout(patience, self.send(part.clone())).await;
             self.stopped = !matches!(sent, Ok(true));
         }
         !self.stopped
@@ -96,7 +96,7 @@ impl Http2 {
     }
 
     /// Sends as much as the server's window takes at a time. False: it takes no more.
-    async fn send(&mut self, mut rest: &[u8]) -> bool {
+    async fn send(&mut self, mut rest: Bytes) -> bool {
         while !rest.is_empty() {
             let Some(send) = &mut self.send else { return false };
             send.reserve_capacity(rest.len());
@@ -108,12 +108,11 @@ impl Http2 {
                 };
                 capacity = more;
             }
-            let (now, later) = rest.split_at(capacity.min(rest.len()));
+            let now = rest.split_to(capacity.min(rest.len()));
             let Some(send) = &mut self.send else { return false };
-            if send.send_data(Bytes::copy_from_slice(now), false).is_err() {
+            if send.send_data(now, false).is_err() {
                 return false;
             }
-            rest = later;
         }
         true
     }

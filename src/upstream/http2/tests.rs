@@ -112,7 +112,7 @@ async fn a_request_and_its_answer_go_through_a_stream() {
     let mut session = session(&link, &Method::POST);
     assert!(session.is_http2());
     session.send_head(head("POST"), false).await.unwrap();
-    let part = vec![7u8; 200_000];
+    let part = Bytes::from(vec![7u8; 200_000]);
     for _ in 0..3 {
         assert!(session.send_part(&part, PATIENCE).await);
     }
@@ -180,7 +180,7 @@ async fn an_answer_during_a_large_body_is_heard() {
     session.send_head(head("POST"), false).await.unwrap();
     let begun = Instant::now();
     let mut sent = 0;
-    while session.send_part(&[0; 16_000], PATIENCE).await {
+    while session.send_part(&Bytes::from_static(&[0; 16_000]), PATIENCE).await {
         sent += 1;
         assert!(sent < 10, "the window is 64 KB");
     }
@@ -200,7 +200,7 @@ async fn who_answers_and_resets_takes_no_more() {
     .await;
     let mut session = session(&link, &Method::POST);
     session.send_head(head("POST"), false).await.unwrap();
-    while session.send_part(&[0; 16_000], PATIENCE).await {}
+    while session.send_part(&Bytes::from_static(&[0; 16_000]), PATIENCE).await {}
     session.read_head().await.unwrap();
     assert_eq!(body(&mut session).await.unwrap(), b"no");
 }
@@ -396,7 +396,7 @@ async fn a_reset_behind_the_end_of_an_answer_changes_nothing() {
     session.read_head().await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(body(&mut session).await.unwrap(), b"whole");
-    assert!(!session.send_part(b"more", PATIENCE).await);
+    assert!(!session.send_part(&Bytes::from_static(b"more"), PATIENCE).await);
 }
 
 #[tokio::test]
