@@ -359,4 +359,41 @@ mod tests {
         server.set_weight(None);
         assert_eq!(server.weight_override(), None);
     }
+
+    /// With the lock held by somebody else, a request goes through.
+    #[test]
+    fn while_all_is_well_a_request_takes_no_lock_of_its_server() {
+        use crate::pool::{Ask, Member, Pick, Pool, Settings, Sign, Tried, balance, breaker, eject};
+        let second = Duration::from_secs(1);
+        let breaker = Some(breaker::Rules { failures: 5, open_for: second, trial_requests: 3 });
+        let eject =
+            Some(eject::Rules { error_rate: 0.3, over: 10, time: second, up_to: second, max_ejected: 0.5 });
+        let server = Arc::new(Server::new("a", Arc::default()));
+        report(&server, true, 0);
+        let member = |tier| Member {
+            server: Arc::clone(&server),
+            tier,
+            weight: 1,
+            max_concurrent: std::num::NonZeroU32::new(9),
+            slow_start: Some(second),
+        };
+        let pool = Pool::new(Settings {
+            members: vec![member(1), member(2)],
+            checks: Some(Thresholds { slow_above: Some(second), ..Thresholds::default() }),
+            balance: balance::Kind::LeastConn,
+            queue: Arc::clone(&server.queue),
+            queue_max: 1,
+            rules: Rules { breaker, eject, cooldown: None, help_below: Some(1.0) },
+        });
+        let request = move || {
+            let (tried, draw, who) = (Tried::default(), balance::Draw::default(), Default::default());
+            let Pick::Server(mut slot) = pool.pick(&Ask { tried: &tried, draw, who }) else { panic!() };
+            pool.tell(&mut slot, Sign::Well, Tick(0))
+        };
+        request();
+        let _held = server.condition.lock();
+        let (done, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send(request()));
+        assert_eq!(wait.recv_timeout(Duration::from_secs(10)), Ok(None));
+    }
 }

@@ -354,3 +354,52 @@ fn the_limit_grows_too_and_who_waits_learns_of_it() {
     let _second = slot(pool.resume(&ask(&Tried::default(), at), block_on(waits)));
     assert!(matches!(pick_at(&pool, 2000), Pick::Wait(_)));
 }
+
+#[test]
+fn what_an_old_request_brings_after_a_reload_does_not_stay() {
+    let pool = with_rules(&[(1, 0)], RULES);
+    told(&pool, 0, Sign::Well, 0);
+    let off = reloaded(&pool, Rules::default());
+    off.settle(Tick(1));
+    (0..3).for_each(|_| _ = told(&pool, 0, FAILED, 2));
+    assert_eq!((off.status(0, Tick(3)), settled(&off, 3)), (Status::Up, vec![]));
+    assert_eq!(
+        pool.members()[0].server.flags(),
+        condition::flags::NOT_CHECKED,
+        "a success costs nothing again"
+    );
+}
+
+#[test]
+fn a_reload_tells_what_it_changes_and_a_failed_one_changes_nothing() {
+    let pool = with_rules(&[(1, 0), (1, 0)], RULES);
+    let mut members = pool.members().to_vec();
+    members[1].weight = 0;
+    let other = Pool::new(Settings { members, ..settings(balance::Kind::RoundRobin, &[]) });
+    assert_eq!(settled(&pool, 1), [], "it is not in force");
+    drop(other);
+    (0..3).for_each(|_| _ = told(&pool, 0, FAILED, 1));
+    assert_eq!(settled(&pool, 60_001).len(), 1);
+    let mut members = pool.members().to_vec();
+    members[1].weight = 0;
+    let other = Pool::new(Settings { members, checks: None, ..settings(balance::Kind::RoundRobin, &[]) });
+    let off = (0, Status::HalfOpen, Status::Up, "the breaker is off now".to_owned());
+    let drained = (1, Status::Up, Status::Drain, "weight 0".to_owned());
+    assert_eq!(settled(&other, 60_002), [off, drained]);
+    assert_eq!(settled(&other, 60_003), []);
+}
+
+#[test]
+fn a_check_that_passes_or_fails_says_why() {
+    let pool = pool(&[(1, 0)]);
+    let check = |passed: bool, reason: &'static str, now| {
+        let verdict = if passed { Verdict::AnswerOk } else { Verdict::ConnectFailed };
+        let result = CheckResult { verdict, code: None, reason: reason.into(), took: Duration::ZERO };
+        pool.members()[0].server.report(result, ONE, Tick(now))
+    };
+    let change = check(false, "connection refused", 2000).unwrap();
+    assert_eq!((change.from, change.to, &*change.why), (Status::Up, Status::Down, "connection refused"));
+    assert_eq!(check(false, "connection refused", 3000), None);
+    let change = check(true, "status 200", 9000).unwrap();
+    assert_eq!((change.to, change.lasted, change.expected), (Status::Up, Duration::from_secs(7), None));
+}
