@@ -36,12 +36,15 @@ where
     state.end();
 }
 
-/// Over when the server does not answer a PING.
+/// Over when the server does not answer a PING, or does not let us say goodbye.
 async fn death(mut pings: Option<PingPong>, state: Arc<State>) {
     loop {
         sleep(QUIET.saturating_sub(state.silence()).max(Duration::from_millis(1))).await;
         if state.silence() < QUIET {
             continue;
+        }
+        if state.is_left() {
+            return;
         }
         if !state.is_active() {
             sleep(QUIET).await;
@@ -50,8 +53,13 @@ async fn death(mut pings: Option<PingPong>, state: Arc<State>) {
         let Some(pings) = &mut pings else { return std::future::pending().await };
         match timeout(PATIENCE, pings.ping(Ping::opaque())).await {
             Ok(Ok(_)) => {}
-            // The connection is ending; or the last PING is still on its way.
-            Ok(Err(_)) => sleep(PATIENCE).await,
+            // The connection is ending, or the last PING was never answered.
+            Ok(Err(_)) => {
+                sleep(PATIENCE).await;
+                if state.silence() >= PATIENCE {
+                    return;
+                }
+            }
             Err(_) if state.silence() >= PATIENCE => return,
             Err(_) => {}
         }

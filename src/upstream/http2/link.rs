@@ -52,6 +52,8 @@ pub struct State {
     /// When the last place became free, a [`Tick`]; 0: not known.
     used: AtomicU64,
     over: AtomicBool,
+    /// No stream will be opened any more.
+    left: AtomicBool,
     /// `most` or `over` changed.
     changed: Notify,
 }
@@ -82,6 +84,7 @@ impl Link {
             heard: AtomicU64::new(0),
             used: AtomicU64::new(0),
             over: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             changed: Notify::new(),
         });
         let stream = Heard { stream, state: state.clone() };
@@ -100,8 +103,9 @@ impl Link {
             .await;
         let (request, connection) = begun.map_err(|e| ConnectError::Http2(e.to_string()))?;
         Handle::current().spawn(drive(connection, state.clone()));
-        if state.begun().await {
-            Ok(Link { request, state, idle_timeout })
+        let link = Link { request, state, idle_timeout };
+        if link.state.begun().await {
+            Ok(link)
         } else {
             Err(ConnectError::Http2("the server closed the connection at once".to_owned()))
         }
@@ -109,11 +113,8 @@ impl Link {
 
     /// A place for one more stream, if there is one.
     pub fn reserve(&self) -> Option<Place> {
-        let active = self.state.active.load(Ordering::Relaxed);
-        if active >= self.most() {
-            return None;
-        }
-        self.state.active.store(active + 1, Ordering::Relaxed);
+        let more = |active: usize| (active < self.most()).then_some(active + 1);
+        self.state.active.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         self.state.used.store(0, Ordering::Relaxed);
         Some(Place { request: self.request.clone(), seat: Seat(self.state.clone()) })
     }
@@ -152,6 +153,12 @@ impl Link {
     }
 }
 
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.state.left.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Seat {
     /// Its exchange is over.
     pub fn used(&self, now: Tick) {
@@ -178,6 +185,11 @@ impl State {
 
     pub fn is_active(&self) -> bool {
         self.active.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the connection only waits to be closed.
+    pub fn is_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed) && !self.is_active()
     }
 
     /// How many streams the server takes now.

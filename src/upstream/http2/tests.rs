@@ -448,6 +448,20 @@ async fn a_server_that_answers_no_ping_is_dead() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_reads_nothing_does_not_keep_a_connection_that_is_over() {
+    let (ours, mut theirs) = tokio::io::duplex(256);
+    theirs.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
+    let link = tokio::time::timeout(Duration::from_secs(1), Link::begin(ours, IDLE)).await;
+    let Ok(Ok(link)) = link else { panic!("no link") };
+    let mut session = session(&link, &Method::POST);
+    session.send_head(head("POST"), false).await.unwrap();
+    assert!(session.send_part(&Bytes::from_static(&[0; 16_000]), PATIENCE).await);
+    drop((session, link));
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert!(theirs.write_all(b"x").await.is_err(), "closed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_server_that_answers_pings_is_waited_for() {
     let link = serving(server::Builder::new(), |_, mut respond| async move {
         tokio::time::sleep(Duration::from_secs(300)).await;
