@@ -1,5 +1,7 @@
 //! What a load balancer that knows AI APIs knows.
 
+pub mod catalogue;
+pub mod multipart;
 pub mod path;
 pub mod preamble;
 pub mod quota;

@@ -1,163 +1,236 @@
-//! What the balancer must know of a call before it is sent.
+//! What the balancer must know of a call before it is sent: its model, whether it asks for a stream, how long the answer may
+//! be. Read in one pass over the body as it came, in pieces, without a tree and without a copy; and written back with only
+//! the changed places replaced.
+//!
+//! No two readers may disagree about what is read here, or a call is sent, limited and billed as another: keys are decoded
+//! before they are compared, and a body that names its model twice is refused. Of other keys that stand there twice the
+//! last counts, as with the servers' parsers. How strictly the rest is read: [`cursor`].
 
-use std::fmt;
-use std::io::Read;
-
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
-/// Whether the body is a JSON object whose `stream` is true: the client asks for events. Nothing of the body is kept, and
-/// of a key that is there twice the last counts, as with the servers' parsers. What is not JSON asks for nothing.
-///
-/// Reads byte by byte: hand it what reads from memory.
-pub fn wants_stream(body: impl Read) -> bool {
-    serde_json::from_reader(body).is_ok_and(|Wants(stream)| stream)
-}
-
-struct Wants(bool);
-
-impl<'de> Deserialize<'de> for Wants {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Wants, D::Error> {
-        json.deserialize_map(Object).map(Wants)
-    }
-}
-
-struct Object;
-
-impl<'de> Visitor<'de> for Object {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body of a call")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let mut stream = false;
-        while let Some(IsStream(is_stream)) = map.next_key()? {
-            if is_stream {
-                IsTrue(stream) = map.next_value()?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(stream)
-    }
-}
-
-/// Whether a key is the one asked for.
-struct IsStream(bool);
-
-impl<'de> Deserialize<'de> for IsStream {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<IsStream, D::Error> {
-        json.deserialize_identifier(Key).map(IsStream)
-    }
-}
-
-struct Key;
-
-impl Visitor<'_> for Key {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<bool, E> {
-        Ok(key == "stream")
-    }
-}
-
-/// Whether a value of any type is `true`.
-struct IsTrue(bool);
-
-impl<'de> Deserialize<'de> for IsTrue {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<IsTrue, D::Error> {
-        json.deserialize_any(Value).map(IsTrue)
-    }
-}
-
-struct Value;
-
-impl<'de> Visitor<'de> for Value {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<bool, E> {
-        Ok(value)
-    }
-
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(false)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(false)
-    }
-}
-
+mod cursor;
+pub(in crate::ai) mod splice;
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod tests;
+mod text;
+mod words;
 
-    fn wants(body: &str) -> bool {
-        wants_stream(body.as_bytes())
+use std::io::Read;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use cursor::{Cursor, NotJson};
+use splice::{Replacement, splice};
+pub use words::texts;
+
+/// What a call asks for. Unknown is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// As the client wrote it, not yet resolved; `None`: no `model`, or null.
+    pub model: Option<String>,
+    /// Whether `stream` is true.
+    pub stream: bool,
+    /// The tokens that the answer may have: `max_completion_tokens`, else `max_output_tokens`, else `max_tokens`.
+    pub max_tokens: Option<u64>,
+    /// Whether `stream_options.include_usage` is true: the client wants to see the last chunk.
+    pub asks_usage: bool,
+    pub(in crate::ai) places: Places,
+}
+
+/// Where things stand in the body, in bytes from its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::ai) struct Places {
+    /// The value of `model`: JSON with its quotes, of a form the bare text.
+    pub model: Option<Range<usize>>,
+    /// Where members can be added: the closing brace. Of a form the last delimiter, without the hyphens behind it.
+    pub end: Range<usize>,
+    /// Whether the object has no members.
+    empty: bool,
+    options: Options,
+}
+
+/// `stream_options`, as far as `include_usage` can be set there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Options {
+    #[default]
+    Absent,
+    /// Null, or an object with this place for `include_usage`: to be replaced with this.
+    Settable(Range<usize>, &'static str),
+    /// It is true; or something stands there that only the server can judge.
+    Settled,
+}
+
+/// Why a body cannot be read. Whoever sent it has to be told: 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("the body is not a JSON object")]
+    NotJson,
+    #[error("the body is not the form that its content type says")]
+    NotMultipart,
+    #[error("the body has `model` more than once")]
+    TwoModels,
+    #[error("`model` is not a text")]
+    ModelNotText,
+}
+
+impl From<NotJson> for Unreadable {
+    fn from(_: NotJson) -> Unreadable {
+        Unreadable::NotJson
     }
+}
 
-    #[test]
-    fn only_true_asks_for_a_stream() {
-        assert!(wants(r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}"#));
-        assert!(wants(" {\"str\\u0065am\" : true } \n"));
-        for value in ["false", "null", "1", "-1", "1.5", "\"true\"", "[true]", "{\"stream\":true}"] {
-            assert!(!wants(&format!(r#"{{"stream":{value}}}"#)), "{value}");
+/// Reads a JSON call; the body may come in any pieces.
+///
+/// # Errors
+/// See [`Unreadable`]. A second `model` in other letters (`Model`) counts as one: some servers know no case in keys.
+pub fn read(parts: &[Bytes]) -> Result<Call, Unreadable> {
+    let mut cursor = Cursor::new(parts);
+    let mut call = Call::default();
+    let (mut models, mut limits) = (0, [None; LIMITS.len()]);
+    let filled = cursor.members::<Unreadable>(&mut |cursor, key| {
+        let key = text::decode(key).ok_or(Unreadable::NotJson)?;
+        if key.eq_ignore_ascii_case("model") {
+            models += 1;
+        }
+        if models > 1 {
+            return Err(Unreadable::TwoModels);
+        }
+        match &*key {
+            "model" => read_model(cursor, &mut call),
+            "stream" => Ok(call.stream = is_true(cursor)?),
+            "stream_options" => Ok(read_options(cursor, &mut call)?),
+            key => match LIMITS.iter().zip(&mut limits).find(|(name, _)| **name == key) {
+                Some((_, limit)) => Ok(*limit = count(cursor)?),
+                None => Ok(cursor.skip()?),
+            },
+        }
+    })?;
+    let end = cursor.place();
+    if cursor.peek_token().is_some() {
+        return Err(Unreadable::NotJson);
+    }
+    call.max_tokens = limits.into_iter().flatten().next();
+    call.places.end = end.saturating_sub(1)..end;
+    call.places.empty = !filled;
+    Ok(call)
+}
+
+/// Limits of an answer's length, the one that counts first.
+const LIMITS: [&str; 3] = ["max_completion_tokens", "max_output_tokens", "max_tokens"];
+
+fn read_model(cursor: &mut Cursor<'_>, call: &mut Call) -> Result<(), Unreadable> {
+    let first = cursor.peek_token();
+    let start = cursor.place();
+    if first == Some(b'"') {
+        let model = cursor.string()?;
+        call.model = Some(text::decode(&model).ok_or(Unreadable::ModelNotText)?.into_owned());
+    } else {
+        let null = first == Some(b'n');
+        cursor.skip()?;
+        if !null {
+            return Err(Unreadable::ModelNotText);
         }
     }
+    call.places.model = Some(start..cursor.place());
+    Ok(())
+}
 
-    #[test]
-    fn a_stream_further_down_does_not_count() {
-        assert!(!wants(r#"{"metadata":{"stream":true},"messages":[{"stream":true}],"Stream":true}"#));
+fn read_options(cursor: &mut Cursor<'_>, call: &mut Call) -> Result<(), NotJson> {
+    let first = cursor.peek_token();
+    let start = cursor.place();
+    call.asks_usage = false;
+    if first != Some(b'{') {
+        cursor.skip()?;
+        call.places.options = match first {
+            Some(b'n') => Options::Settable(start..cursor.place(), r#"{"include_usage":true}"#),
+            _ => Options::Settled,
+        };
+        return Ok(());
     }
-
-    #[test]
-    fn of_a_key_that_is_there_twice_the_last_counts() {
-        assert!(wants(r#"{"stream":false,"stream":true}"#));
-        assert!(!wants(r#"{"stream":true,"a":1,"stream":{}}"#));
-    }
-
-    #[test]
-    fn garbage_asks_for_nothing() {
-        for body in ["", "true", "[true]", "\"stream\"", r#"{"stream":true"#, r#"{"stream":true} x"#, "\0"] {
-            assert!(!wants(body), "{body}");
+    let mut usage = None;
+    let filled = cursor.members::<NotJson>(&mut |cursor, key| {
+        if text::decode(key).ok_or(NotJson)? != "include_usage" {
+            return cursor.skip();
         }
-        assert!(!wants_stream(&b"{\"a\":\"\xff\",\"stream\":tru"[..]));
-    }
+        let first = cursor.peek_token();
+        let start = cursor.place();
+        cursor.skip()?;
+        usage = Some((first, start..cursor.place()));
+        Ok(())
+    })?;
+    let inside = start + 1..start + 1;
+    call.places.options = match usage {
+        Some((Some(b'f' | b'n'), place)) => Options::Settable(place, "true"),
+        Some((first, _)) => {
+            call.asks_usage = first == Some(b't');
+            Options::Settled
+        }
+        None if filled => Options::Settable(inside, r#""include_usage":true,"#),
+        None => Options::Settable(inside, r#""include_usage":true"#),
+    };
+    Ok(())
+}
 
-    #[test]
-    fn depth_takes_no_stack() {
-        let deep = format!(r#"{{"a":{}1{},"stream":true}}"#, "[".repeat(100_000), "]".repeat(100_000));
-        assert!(wants(&deep));
+fn is_true(cursor: &mut Cursor<'_>) -> Result<bool, NotJson> {
+    let first = cursor.peek_token();
+    cursor.skip()?;
+    Ok(first == Some(b't'))
+}
+
+/// A whole number that is not negative, however it is written; one that is too large is the largest. Anything else is
+/// unknown.
+fn count(cursor: &mut Cursor<'_>) -> Result<Option<u64>, NotJson> {
+    if matches!(cursor.peek_token(), Some(b'"' | b'{' | b'[')) {
+        return cursor.skip().map(|()| None);
     }
+    let word = cursor.scalar()?;
+    let Ok(word) = std::str::from_utf8(&word) else { return Ok(None) };
+    let whole = |number: &f64| *number >= 0.0 && number.fract() == 0.0 || *number == f64::INFINITY;
+    // `as` saturates.
+    Ok(word.parse().ok().or_else(|| word.parse().ok().filter(whole).map(|number| number as u64)))
+}
+
+/// What is changed in a call before it is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Edit<'a> {
+    /// The model's name there; added where the call has none.
+    pub model: Option<&'a str>,
+    /// Ask for a last chunk with the usage. Only for a call with `stream`: servers refuse it without.
+    pub include_usage: bool,
+}
+
+/// The body with the edit made; `call` is what [`read`] told of these very `parts`. Everything else stays byte for byte,
+/// pieces without a change are shared, and what is already as it should be is not touched. A `stream_options` that is
+/// neither an object nor null is left for the server to judge.
+pub fn edited(parts: &[Bytes], call: &Call, edit: &Edit<'_>) -> Vec<Bytes> {
+    let places = &call.places;
+    let mut replacements = Vec::new();
+    let mut members = Vec::new();
+    if let Some(model) = edit.model.filter(|model| call.model.as_deref() != Some(*model)) {
+        let text = text::encode(model);
+        match &places.model {
+            Some(place) => replacements.push(Replacement { place: place.clone(), with: text.into() }),
+            None => members.push(format!(r#""model":{text}"#)),
+        }
+    }
+    match &places.options {
+        _ if !edit.include_usage => {}
+        Options::Absent => members.push(r#""stream_options":{"include_usage":true}"#.to_owned()),
+        Options::Settable(place, text) => {
+            replacements
+                .push(Replacement { place: place.clone(), with: Bytes::from_static(text.as_bytes()) });
+        }
+        Options::Settled => {}
+    }
+    if !members.is_empty() {
+        let comma = if places.empty { "" } else { "," };
+        let with = Bytes::from(format!("{comma}{}", members.join(",")));
+        replacements.push(Replacement { place: places.end.start..places.end.start, with });
+    }
+    splice(parts, replacements)
+}
+
+/// Whether the body is a call that asks for events. What cannot be read asks for nothing.
+pub fn wants_stream(mut body: impl Read) -> bool {
+    let mut whole = Vec::new();
+    body.read_to_end(&mut whole).is_ok() && read(&[whole.into()]).is_ok_and(|call| call.stream)
 }
