@@ -140,7 +140,7 @@ fn fault(error: &Error) -> Fault {
     let cause = error.root_cause().downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     match cause.and_then(|cause| cause.downcast_ref::<Nonsense>()) {
         Some(Nonsense(reason)) => Fault::Broken(reason),
-        None if *error.etype() == ErrorType::InvalidHTTPHeader => Fault::Broken("a head that cannot be read"),
+        None if *error.etype() == ErrorType::InvalidHTTPHeader => Fault::Broken("invalid_head"),
         None => Fault::Cut,
     }
 }
