@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
 
 use crate::ai::path::Dialect;
 use crate::ai::preamble::{Begun, Preamble};
@@ -36,19 +36,18 @@ pub enum Miss {
     OutOfTime,
 }
 
-/// Whether an answer is one to wait for.
+/// Whether an answer is one to wait for. What is compressed cannot be looked into.
 pub fn is_held(answer: &Answer) -> bool {
     answer.server.head().is_some_and(|head| {
-        head.status == StatusCode::OK && head.headers.get(CONTENT_TYPE).is_some_and(is_event_stream)
+        let plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+        head.status == StatusCode::OK
+            && head.headers.get(CONTENT_TYPE).is_some_and(is_event_stream)
+            && head.headers.get_all(CONTENT_ENCODING).iter().all(plain)
     })
 }
 
 /// Reads on until it is clear what the stream comes to; what was read is in `answer.first`. The time of its first content.
-pub async fn hold(
-    answer: &mut Answer,
-    dialect: Dialect,
-    limits: &Limits,
-) -> Result<Option<Instant>, Miss> {
+pub async fn hold(answer: &mut Answer, dialect: Dialect, limits: &Limits) -> Result<Option<Instant>, Miss> {
     let mut preamble = Preamble::new(dialect);
     let mut held = BytesMut::from(&answer.first[..]);
     let mut begun = preamble.feed(&held);
