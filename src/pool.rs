@@ -370,7 +370,7 @@ fn counted(checks: Option<Thresholds>, rules: &Rules) -> u32 {
         (flags::SLOW, checks.is_some_and(|checks| checks.slow_above.is_some())),
         (flags::BREAKER, rules.breaker.is_some()),
         (flags::EJECTED, rules.eject.is_some()),
-        (flags::COOLDOWN, rules.cooldown.is_some()),
+        (flags::COOLDOWN | flags::SHUNNED, rules.cooldown.is_some()),
         (flags::DRAIN | flags::MAINT | flags::LOST | flags::MISCONFIGURED | flags::BACK, true),
     ];
     parts.into_iter().filter(|(_, counts)| *counts).fold(0, |all, (bits, _)| all | bits)

@@ -37,6 +37,9 @@ pub(super) mod flags {
     /// A success would change something.
     pub const UNSETTLED: u32 = 1 << 11;
 
+    /// Clients' own keys are rate limited there: it counts as slow.
+    pub const SHUNNED: u32 = 1 << 12;
+
     /// It takes no traffic, whatever the time.
     pub const OUT: u32 = DRAIN | MAINT | LOST | NOT_CHECKED | DOWN;
 }
@@ -100,6 +103,8 @@ pub(super) struct Condition {
     pub breaker: Breaker,
     pub ejection: Ejection,
     pub cooldown: Cooldown,
+    /// Of clients' own keys: what one of them is refused says little of what others get.
+    pub clients_cooldown: Cooldown,
     pub key: Misconfigured,
     /// When it last came back.
     pub back: Option<Tick>,
@@ -145,15 +150,17 @@ impl Condition {
             Status::Misconfigured
         } else if rules.breaker.is_some() && self.breaker.is_half_open(now) {
             Status::HalfOpen
-        } else if self.is_slow(place) {
+        } else if self.is_slow(place, now) {
             Status::Slow
         } else {
             Status::Up
         }
     }
 
-    fn is_slow(&self, place: &Place) -> bool {
-        self.slowness.is_slow() && place.checks.is_some_and(|checks| checks.slow_above.is_some())
+    fn is_slow(&self, place: &Place, now: Tick) -> bool {
+        let checks_say = place.checks.is_some_and(|checks| checks.slow_above.is_some());
+        (checks_say && self.slowness.is_slow())
+            || (place.rules.cooldown.is_some() && self.clients_cooldown.until(now).is_some())
     }
 
     pub fn look(&mut self, place: &Place, now: Tick) -> Look {
@@ -165,7 +172,7 @@ impl Condition {
         };
         // A half-open server may be slow too.
         let standing =
-            if standing == Standing::Well && self.is_slow(place) { Standing::Slow } else { standing };
+            if standing == Standing::Well && self.is_slow(place, now) { Standing::Slow } else { standing };
         self.advance(now);
         let trials = place.rules.breaker.filter(|_| self.breaker.is_half_open(now));
         if let Some(rules) = &trials
@@ -216,6 +223,7 @@ impl Condition {
             self.back = Some(ended);
         }
         self.cooldown.advance(now);
+        self.clients_cooldown.advance(now);
         self.key.advance(now);
     }
 
@@ -241,6 +249,7 @@ impl Condition {
                     signed.why = Some(Cow::Borrowed("it takes our api_key"));
                 }
                 self.cooldown.well();
+                self.clients_cooldown.well();
                 self.key.well();
             }
             Sign::Failed(trouble) => {
@@ -260,6 +269,12 @@ impl Condition {
                     });
                 }
             }
+            Sign::ClientLimited(asked) => {
+                if let Some(rules) = &rules.cooldown {
+                    self.clients_cooldown.limited(asked, rules, now);
+                    signed.why = Some(Cow::Borrowed("a client's own key is rate limited"));
+                }
+            }
             Sign::KeyRefused => signed.why = Some(self.key.refused(now)),
             Sign::KeyForbidden => signed.why = self.key.forbidden(now),
         }
@@ -275,6 +290,7 @@ impl Condition {
         self.breaker.reset();
         self.ejection = Ejection::default();
         self.cooldown = Cooldown::default();
+        self.clients_cooldown = Cooldown::default();
         self.key = Misconfigured::default();
         self.pending = Some("another address or api_key: nothing is known of it");
     }
@@ -284,6 +300,7 @@ impl Condition {
         self.breaker.reset();
         self.ejection.end(now);
         self.cooldown = Cooldown::default();
+        self.clients_cooldown = Cooldown::default();
         self.key.end();
     }
 
@@ -306,6 +323,7 @@ impl Condition {
         }
         if place.rules.cooldown.is_none() {
             self.cooldown = Cooldown::default();
+            self.clients_cooldown = Cooldown::default();
         }
         if place.checks.is_none_or(|checks| checks.slow_above.is_none()) {
             self.slowness = Slowness::default();
@@ -348,6 +366,7 @@ impl Condition {
         let unsettled = !self.breaker.is_clean()
             || !self.ejection.is_clean()
             || !self.cooldown.is_clean()
+            || !self.clients_cooldown.is_clean()
             || !self.key.is_clean();
         let bits = [
             (flags::DRAIN, self.admin == Admin::Drain),
@@ -360,6 +379,7 @@ impl Condition {
             (flags::COOLDOWN, self.cooldown.is_out()),
             (flags::MISCONFIGURED, self.key.is_marked()),
             (flags::SLOW, self.slowness.is_slow()),
+            (flags::SHUNNED, self.clients_cooldown.is_out()),
             (flags::BACK, self.back.is_some()),
             (flags::UNSETTLED, unsettled),
         ];

@@ -59,7 +59,7 @@ impl Misconfigured {
         *self = Misconfigured { until: None, forbidden: 0, proven: true };
     }
 
-    /// A check passed, or an operator says that it is well.
+    /// An operator says that it is well. A check does not: it may ask for what needs no key.
     pub fn end(&mut self) {
         (self.until, self.forbidden) = (None, 0);
     }

@@ -87,11 +87,10 @@ impl Policy {
     }
 
     /// How long to wait after attempt number `attempt` before the next. The first failover, to `another` server that was
-    /// not tried yet, does not wait, however the first one failed: nothing was asked of the other, and failing over is the
-    /// point. From then on between `backoff_min` and an upper end that
-    /// doubles from twice `backoff_min` up to `backoff_max`, spread evenly over that span by `random` (0.0..=1.0), so
-    /// that clients who failed together do not come back together.
-    pub fn backoff(&self, attempt: u32, _failure: Failure, another: bool, random: f64) -> Duration {
+    /// not tried yet, does not wait: nothing was asked of it, and failing over is the point. From then on between
+    /// `backoff_min` and an upper end that doubles from twice `backoff_min` up to `backoff_max`, spread evenly over that
+    /// span by `random` (0.0..=1.0), so that clients who failed together do not come back together.
+    pub fn backoff(&self, attempt: u32, another: bool, random: f64) -> Duration {
         if attempt <= 1 && another {
             return Duration::ZERO;
         }
@@ -166,11 +165,11 @@ mod tests {
 
     #[test]
     fn the_first_failover_to_another_server_does_not_wait() {
-        assert_eq!(policy().backoff(1, Failure::Timeout, true, 1.0), Duration::ZERO);
-        assert_eq!(policy().backoff(1, Failure::Timeout, false, 0.0), Duration::from_millis(100));
-        assert_eq!(policy().backoff(1, Failure::Timeout, false, 1.0), Duration::from_millis(200));
-        assert_eq!(policy().backoff(2, Failure::Timeout, true, 1.0), Duration::from_millis(400));
-        assert_eq!(policy().backoff(9, Failure::Timeout, true, 1.0), Duration::from_secs(2));
+        assert_eq!(policy().backoff(1, true, 1.0), Duration::ZERO);
+        assert_eq!(policy().backoff(1, false, 0.0), Duration::from_millis(100));
+        assert_eq!(policy().backoff(1, false, 1.0), Duration::from_millis(200));
+        assert_eq!(policy().backoff(2, true, 1.0), Duration::from_millis(400));
+        assert_eq!(policy().backoff(9, true, 1.0), Duration::from_secs(2));
     }
 
     #[test]
@@ -186,7 +185,7 @@ mod tests {
         ) {
             let (backoff_min, backoff_max) = (Duration::from_millis(min), Duration::from_millis(min + more));
             let policy = Policy { backoff_min, backoff_max, ..policy() };
-            let wait = policy.backoff(attempt, Failure::Connect, attempt > 1, random);
+            let wait = policy.backoff(attempt, attempt > 1, random);
             prop_assert!(backoff_min <= wait && wait <= backoff_max, "{wait:?}");
         }
     }

@@ -180,7 +180,6 @@ impl Server {
                 if condition.slowness.observe(result.took, thresholds) {
                     why = slow_why(result.took, thresholds, condition.slowness.is_slow());
                 }
-                condition.key.end();
             }
             condition.last_check = Some(LastCheck { at: now, result });
             why

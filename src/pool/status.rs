@@ -12,7 +12,7 @@ pub enum Status {
     /// The backend has checks, and none has told yet: no traffic.
     NotChecked,
     Up,
-    /// Its checks are slow: last in line.
+    /// Its checks are slow, or clients' own keys are rate limited there: last in line.
     Slow,
     /// Its breaker lets a few trial requests through.
     HalfOpen,
@@ -86,6 +86,8 @@ pub enum Sign {
     Failed(Trouble),
     /// A 429 or an exhausted quota, and the time it asked for.
     Limited(Option<Duration>),
+    /// The same, when it was asked with a client's own key: it is last in line for that time.
+    ClientLimited(Option<Duration>),
     /// 401 with our key.
     KeyRefused,
     /// 403 with our key: the key may be wrong, or the request may ask for what is not ours.

@@ -89,7 +89,7 @@ pub struct Ended {
     pub content_at: Option<Instant>,
     /// What was wrong with the answer.
     pub fault: Option<&'static str>,
-    pub result: Result<Box<Answer>, Miss>,
+    pub result: Result<Answer, Miss>,
 }
 
 pub async fn run(order: Order<'_>) -> Ended {
@@ -130,7 +130,8 @@ async fn connection(order: &Order<'_>, ended: &mut Ended) -> Result<Session, Mis
     }
     let begun = clock::instant();
     let timeout = backend.connect.min(left(order.until));
-    match worker.connections.connect(&server.target, &want, timeout).await {
+    // Most requests find a connection: the future of one that does not is in a box of its own.
+    match Box::pin(worker.connections.connect(&server.target, &want, timeout)).await {
         Ok(session) => {
             ended.connected = Some(begun.elapsed());
             server.stats.traffic.connects.one();
@@ -160,7 +161,7 @@ enum Event {
     More,
 }
 
-async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Result<Box<Answer>, Miss> {
+async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Result<Answer, Miss> {
     let Order { backend, head, feed, dialect, until, .. } = order;
     let mut sending = Sending { to: session, feed, cursor: Cursor::default(), stopped: false, done_at: None };
     if let Err(fault) = sending.to.send_head(head, order.bodiless).await {
@@ -216,15 +217,12 @@ async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Resu
         Err(fault) => return Err(failed(fault, ended)),
     };
     let sent = done_at.is_some() && !stopped;
-    let mut answer = Box::new(Answer { server, first, sent, stopped, error_event: None });
+    let mut answer = Answer { server, first, sent, stopped, error_event: None };
     if let (Some(dialect), Some(sent_at)) = (dialect, done_at)
         && commit::is_held(&answer)
     {
-        let limits = commit::Limits {
-            silence: backend.server,
-            first_content: sent_at + backend.first_content,
-            until,
-        };
+        let limits =
+            commit::Limits { silence: backend.server, first_content: sent_at + backend.first_content, until };
         let held = commit::hold(&mut answer, dialect, &limits).await;
         ended.content_at = held.map_err(|miss| match miss {
             commit::Miss::Fault(fault) => failed(fault, ended),

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::Method;
 use pingora::protocols::http::ServerSession;
 
+use crate::ai;
 use crate::ai::path::Dialect;
 use crate::base::clock;
 use crate::config::checked::Priority as Wanted;
@@ -21,7 +23,6 @@ use crate::proxy::upstream_request::{self, Framing};
 use crate::proxy::{balance_key, worker::Worker};
 use crate::runtime::snapshot::Backend;
 use crate::transport::socket::NOWHERE;
-use crate::ai;
 
 /// The way of a request through its backend.
 pub struct Course<'a> {
@@ -99,7 +100,8 @@ impl<'a> Course<'a> {
             reuse: reuse && context.repeatable,
             upgrade: upstream_request::is_upgrade(head),
             client: Some((client.peer, client.local)).filter(|(peer, _)| *peer != NOWHERE),
-            dialect: self.dialect,
+            // The answer to a HEAD has no content to wait for.
+            dialect: self.dialect.filter(|_| head.method != Method::HEAD),
             until: self.until,
         })
     }

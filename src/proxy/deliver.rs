@@ -49,7 +49,7 @@ pub async fn run(
     }
     if upgraded {
         let Some(server) = answer.server.into_http1() else { return Ok(Outcome::Internal) };
-        let outcome = tunnel::run(context, session, server).await;
+        let outcome = Box::pin(tunnel::run(context, session, server)).await;
         judgement::ended(context, outcome);
         return Ok(outcome);
     }
@@ -209,8 +209,8 @@ async fn pump(
 async fn keep(context: &Context, answer: Answer) {
     let connections = &context.worker.connections;
     // What may not be sent twice takes no idle connection, so it should not leave more than one behind.
-    let wanted = context.repeatable
-        || context.server().is_some_and(|server| !connections.has_idle(&server.target));
+    let wanted =
+        context.repeatable || context.server().is_some_and(|server| !connections.has_idle(&server.target));
     if wanted && answer.sent && !answer.stopped {
         answer.server.give_back(connections, context.now()).await;
     }
@@ -226,9 +226,10 @@ struct Tail {
 
 impl Tail {
     fn new(session: &ServerSession, answer: &Answer, stream: bool) -> Tail {
-        let by_close = !answer.server.is_http2() && answer.server.head().is_some_and(|head| {
-            !head.headers.contains_key(CONTENT_LENGTH) && !head.headers.contains_key(TRANSFER_ENCODING)
-        });
+        let by_close = !answer.server.is_http2()
+            && answer.server.head().is_some_and(|head| {
+                !head.headers.contains_key(CONTENT_LENGTH) && !head.headers.contains_key(TRANSFER_ENCODING)
+            });
         let wants_done = stream && by_close && ai::path::ends_with_done(session.req_header().uri.path());
         Tail { last: Vec::new(), stream, wants_done }
     }

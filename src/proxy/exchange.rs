@@ -61,7 +61,7 @@ pub async fn run(
         let Some(wait) = wait else {
             return match ended.result {
                 Ok(answer) if failure != Failure::KeyRefused => {
-                    deliver::run(context, session, &mut body, *answer).await
+                    deliver::run(context, session, &mut body, answer).await
                 }
                 _ => Ok(Outcome::Failed(failure)),
             };
@@ -129,7 +129,7 @@ async fn once<'a>(
         let first = pin!(attempt::run(course.order(context, session, body, index, reuse)?));
         let ended = match late {
             None => body.meanwhile(context, session, first).await,
-            Some(late) => hedge::race(context, session, body, course, first, late).await?,
+            Some(late) => Box::pin(hedge::race(context, session, body, course, first, late)).await?,
         };
         match ended {
             Ok(Ended { result: Err(Miss::Stale), .. }) if reuse => reuse = false,
@@ -187,7 +187,7 @@ fn may_retry(
     }
     course.tried.insert(index);
     let another = pool.has_other(&course.tried, now);
-    let mut wait = policy.backoff(attempts, kind, another, course.worker.random());
+    let mut wait = policy.backoff(attempts, another, course.worker.random());
     if !another {
         // It would be the same server, with the same key.
         if failure == Failure::KeyRefused {

@@ -108,7 +108,13 @@ pub async fn race<'a>(
             Ok(Ok(ended))
         }
         Ok(Side::Second(ended)) => {
-            judgement::of(course.worker, course.backend, &mut place.slot, &ended, context.borrows_key(session));
+            judgement::of(
+                course.worker,
+                course.backend,
+                &mut place.slot,
+                &ended,
+                context.borrows_key(session),
+            );
             course.tried.insert(index);
             drop(place);
             Ok(body.meanwhile(context, session, first).await)

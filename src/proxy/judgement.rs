@@ -27,7 +27,7 @@ fn of_answer(server: &Server, head: &ResponseHeader, status: u16, borrowed_key: 
         401 if our_key => Some(Sign::KeyRefused),
         403 if our_key => Some(Sign::KeyForbidden),
         // The limit of one client's own key says little of what the others get.
-        429 if borrowed_key => None,
+        429 if borrowed_key => Some(Sign::ClientLimited(quota::after_429(&head.headers, now()))),
         429 => Some(Sign::Limited(quota::after_429(&head.headers, now()))),
         // DeepSeek's "insufficient balance", for one.
         402 if our_key => Some(Sign::Limited(quota::retry_after(&head.headers, now()))),

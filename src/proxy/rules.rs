@@ -98,6 +98,7 @@ fn track(context: &mut Context, index: usize) {
     let key = match table.key {
         TableKey::Src => Some(Key::address(context.src)),
         TableKey::ApiKey => context.identity.digest().copied().map(Key::digest),
+        TableKey::Model | TableKey::Plan => None,
     };
     let now = context.now();
     // A table whose entries are all in use counts that itself (`full`), and lets the request pass.

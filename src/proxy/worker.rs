@@ -32,7 +32,12 @@ impl Worker {
     pub fn new(shared: Arc<Shared>) -> Worker {
         use std::hash::BuildHasher;
         let seed = std::hash::RandomState::new().hash_one(0u8);
-        Worker { shared, connections: Connections::default(), cut: Notify::new(), random: AtomicU64::new(seed) }
+        Worker {
+            shared,
+            connections: Connections::default(),
+            cut: Notify::new(),
+            random: AtomicU64::new(seed),
+        }
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {

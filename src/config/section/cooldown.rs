@@ -11,7 +11,7 @@ pub(super) const COOLDOWN: Keys =
     Keys { path: "backends.NAME.cooldown", known: &["default", "up_to"], not_yet: &[], elsewhere: &[] };
 
 pub(super) fn read(backend: &Map<'_>) -> Option<Cooldown> {
-    let mut cooldown = Cooldown { default: Duration::from_secs(5), up_to: Duration::from_secs(600) };
+    let mut cooldown = Cooldown { default: Duration::from_secs(1), up_to: Duration::from_secs(600) };
     match off::open(backend, "cooldown", &COOLDOWN) {
         Some(Said::Off) => return None,
         Some(Said::Own(map)) => {

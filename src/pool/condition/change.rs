@@ -66,7 +66,7 @@ impl Condition {
             (Status::Misconfigured, _) => {
                 Cow::Owned(format!("{} without a refusal are over", spoken(misconfigured::LASTS)))
             }
-            (Status::Slow, Status::Up) => Cow::Borrowed("slow_above is off now"),
+            (Status::Slow, Status::Up) => Cow::Borrowed("it is no longer last in line"),
             _ => Cow::Borrowed("what hid it is over"),
         }
     }

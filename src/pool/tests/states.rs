@@ -143,6 +143,20 @@ fn a_rate_limited_server_is_left_alone_and_that_is_no_failure() {
 }
 
 #[test]
+fn the_limit_of_one_clients_key_only_puts_a_server_last_in_line() {
+    let pool = with_rules(&[(1, 0), (2, 0)], RULES);
+    let limited = Sign::ClientLimited(Some(Duration::from_secs(20)));
+    assert_eq!(told(&pool, 0, limited, 0).unwrap().1, Status::Slow);
+    assert_eq!(slot(pick_at(&pool, 1)).index(), 1);
+    pool.members()[1].server.set_admin(Admin::Drain, Tick(1));
+    assert_eq!(slot(pick_at(&pool, 1)).index(), 0, "it is not out");
+    assert_eq!(settled(&pool, 20_000)[0].2, Status::Up);
+    told(&pool, 0, limited, 20_000);
+    let off = reloaded(&pool, Rules { cooldown: None, ..RULES });
+    assert_eq!(off.status(0, Tick(20_001)), Status::Up);
+}
+
+#[test]
 fn back_in_is_when_the_first_one_comes_back_by_itself() {
     let pool = with_rules(&[(1, 0), (1, 0)], RULES);
     assert_eq!(pool.back_in(Tick(0)), Some(Duration::ZERO));
