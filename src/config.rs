@@ -72,6 +72,7 @@ pub fn load_text(path: &Path, text: &str, environment: &dyn Environment) -> Resu
             frontends: s.frontends,
             clients: s.clients,
             plans: s.plans,
+            ai: s.ai,
             backends: s.backends,
         }),
         _ => Err(found),

@@ -245,6 +245,8 @@ fn table(table: &snapshot::StickTable) -> Table {
         key: match key {
             TableKey::Src => "src",
             TableKey::ApiKey => "api_key",
+            TableKey::Model => "model",
+            TableKey::Plan => "plan",
         },
         counters: table.spec().counters.iter().map(ToString::to_string).collect(),
         expire_seconds: table.spec().expire.as_secs_f64(),

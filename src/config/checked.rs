@@ -2,6 +2,7 @@
 //! index, nothing left that could still be wrong. Only [`crate::config::load`] makes one; nobody changes it afterwards.
 
 mod acl;
+mod ai;
 mod backend;
 mod bind;
 mod check;
@@ -21,6 +22,7 @@ use crate::base::secret::Secret;
 use crate::config::diagnostic::Diagnostics;
 
 pub use acl::*;
+pub use ai::*;
 pub use backend::*;
 pub use bind::*;
 pub use check::*;
@@ -49,6 +51,7 @@ pub struct Checked {
     pub frontends: Vec<Frontend>,
     pub clients: Clients,
     pub plans: Vec<Plan>,
+    pub ai: Ai,
     pub backends: Vec<Backend>,
 }
 
@@ -167,13 +170,21 @@ impl fmt::Debug for ClientKey {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub name: String,
     /// `None`: no limit. Never 0.
     pub requests_per_minute: Option<u64>,
+    /// Of prompts and answers together, per client; `None`: no limit. Never 0.
+    pub tokens_per_minute: Option<u64>,
     /// Requests in flight per client; `None`: no limit. Never 0.
     pub concurrent: Option<u32>,
+    /// Indices in [`Ai::models`], each once; `None`: all models.
+    pub models: Option<Vec<usize>>,
+    /// Per client.
+    pub budget: Option<Budget>,
+    /// Tokens and money are a hard cap: a stream ends where they end, not only the next request.
+    pub in_stream: bool,
     /// In the lines before servers.
     pub priority: Priority,
 }

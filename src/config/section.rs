@@ -35,7 +35,7 @@ mod tiers;
 mod timeouts;
 mod url;
 
-use super::checked::{Acl, Admin, Backend, Clients, Frontend, Global, Log, Plan, Table, Timeouts};
+use super::checked::{Acl, Admin, Ai, Backend, Clients, Frontend, Global, Log, Plan, Table, Timeouts};
 use super::context::Context;
 use super::diagnostic::Span;
 use super::names::Names;
@@ -76,6 +76,7 @@ pub(super) struct Sections {
     pub frontends: Vec<Frontend>,
     pub clients: Clients,
     pub plans: Vec<Plan>,
+    pub ai: Ai,
     pub backends: Vec<Backend>,
 }
 
@@ -140,6 +141,7 @@ pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
         acls: acls.into_iter().collect::<Option<_>>()?,
         frontends: frontends.into_iter().collect::<Option<_>>()?,
         clients: clients?,
+        ai: Ai::default(),
         plans: plans.into_iter().collect::<Option<_>>()?,
         backends: backends.into_iter().collect::<Option<_>>()?,
     })

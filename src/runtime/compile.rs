@@ -98,6 +98,9 @@ fn counter_kind(counter: Counter) -> CounterKind {
         Counter::BytesInCnt => CounterKind::BytesInCnt,
         Counter::BytesOutRate(period) => CounterKind::BytesOutRate(Period::of(period)),
         Counter::BytesOutCnt => CounterKind::BytesOutCnt,
+        // Nothing counts tokens and money yet: these stay at 0.
+        Counter::TokensRate(period) | Counter::CostRate(period) => CounterKind::Gpc1Rate(Period::of(period)),
+        Counter::TokensCnt => CounterKind::Gpc1,
         Counter::Gpc0 => CounterKind::Gpc0,
         Counter::Gpc0Rate(period) => CounterKind::Gpc0Rate(Period::of(period)),
         Counter::Gpc1 => CounterKind::Gpc1,

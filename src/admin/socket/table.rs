@@ -44,7 +44,7 @@ pub fn entries(view: &Arc<View>, name: &str, filter: &[&str]) -> Result<mpsc::Re
 fn heading(table: &StickTable) -> String {
     let kind = match table.key {
         TableKey::Src => "ip",
-        TableKey::ApiKey => "string",
+        TableKey::ApiKey | TableKey::Model | TableKey::Plan => "string",
     };
     let table = &table.table;
     format!("# table: {}, type: {kind}, size:{}, used:{}\n", table.name(), table.size(), table.entries())

@@ -35,6 +35,10 @@ pub enum Test {
     ApiKey(Vec<usize>),
     /// Indices in [`super::Checked::plans`].
     Plan(Vec<usize>),
+    /// The model that the request gets, with aliases and `auto` resolved; letters' case is no difference.
+    Model(Vec<Pattern>),
+    /// Names of [`super::Ai::tasks`]: what `auto` was decided by.
+    Task(Vec<String>),
     /// The connection is encrypted.
     Tls,
     /// The common name in the subject of the client's certificate.
@@ -49,6 +53,15 @@ pub enum Test {
         counter: usize,
         above: u64,
     },
+}
+
+/// A name, or the beginning of names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// In lower case, without the `*`.
+    pub text: String,
+    /// There may be more after `text`.
+    pub prefix: bool,
 }
 
 /// Patterns for a text. With `ignore_case`, values other than regular expressions are already in lower case.

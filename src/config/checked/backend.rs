@@ -118,6 +118,11 @@ pub struct Server {
     pub url: Url,
     /// Replaces the client's own key. It is a valid header value.
     pub api_key: Option<Secret>,
+    /// Where it goes.
+    pub key_header: KeyHeader,
+    /// The models that this server knows, each once, and what they are called there. `None`: it may know any, and names
+    /// pass unchanged.
+    pub models: Option<Vec<(String, String)>>,
     /// Lower first.
     pub tier: u32,
     /// 0..=256; 0 takes no new traffic.
@@ -129,6 +134,16 @@ pub struct Server {
     /// How long a recovered server takes to its full weight. `None`: it has it at once. Never zero.
     pub slow_start: Option<Duration>,
     pub tls: ServerTls,
+}
+
+/// The header that a server expects its key in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyHeader {
+    /// `authorization: Bearer KEY`.
+    #[default]
+    Authorization,
+    /// `x-api-key: KEY`.
+    XApiKey,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

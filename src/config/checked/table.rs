@@ -17,6 +17,10 @@ pub struct Table {
 pub enum TableKey {
     Src,
     ApiKey,
+    /// The model that the request gets, with aliases and `auto` resolved.
+    Model,
+    /// The plan of the client.
+    Plan,
 }
 
 /// A rate holds what happened in the last period, a count what happened since the entry was made.
@@ -40,6 +44,11 @@ pub enum Counter {
     /// Bytes to clients.
     BytesOutRate(Duration),
     BytesOutCnt,
+    /// Tokens of prompts and answers.
+    TokensRate(Duration),
+    TokensCnt,
+    /// Micro-dollars.
+    CostRate(Duration),
     /// General purpose counters: rules raise them.
     Gpc0,
     Gpc0Rate(Duration),

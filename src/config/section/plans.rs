@@ -21,7 +21,11 @@ pub(super) fn read(name: &str, value: Value<'_>) -> Option<Plan> {
     Some(Plan {
         name: name.to_owned(),
         requests_per_minute: map.maybe("requests_per_minute", |v| v.count(1..=1_000_000_000)),
+        tokens_per_minute: None,
         concurrent: map.maybe("concurrent", |v| v.count_u32(1..=1_000_000)),
+        models: None,
+        budget: None,
+        in_stream: false,
         priority: map.or("priority", Priority::Normal, |v| v.word(PRIORITIES, &[])),
     })
 }

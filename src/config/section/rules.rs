@@ -150,6 +150,7 @@ fn lacks(test: &Test, stage: Stage) -> Option<&'static str> {
         Test::Query { .. } => "the query",
         Test::ApiKey(_) => "the client's key",
         Test::Plan(_) => "the client's plan",
+        Test::Model(_) | Test::Task(_) => "the model",
         Test::ClientCn(_) | Test::ClientDn(_) => "the client's certificate",
     };
     match stage {

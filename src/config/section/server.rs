@@ -4,7 +4,7 @@ use super::bind;
 use super::timeouts::nonzero;
 use super::url;
 use crate::base::secret::Secret;
-use crate::config::checked::{Alpn, Server, ServerTls};
+use crate::config::checked::{Alpn, KeyHeader, Server, ServerTls};
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::pem;
 use crate::config::reader::{Keys, Map};
@@ -68,6 +68,8 @@ pub(super) fn read(name: &str, value: Value<'_>) -> Option<Server> {
         name: name.to_owned(),
         url: url?,
         api_key,
+        key_header: KeyHeader::Authorization,
+        models: None,
         tier,
         weight,
         max_concurrent,

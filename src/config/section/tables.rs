@@ -150,6 +150,9 @@ pub(super) fn name(counter: Counter) -> &'static str {
         Counter::BytesInCnt => "bytes_in_cnt",
         Counter::BytesOutRate(_) => "bytes_out_rate",
         Counter::BytesOutCnt => "bytes_out_cnt",
+        Counter::TokensRate(_) => "tokens_rate",
+        Counter::TokensCnt => "tokens_cnt",
+        Counter::CostRate(_) => "cost_rate",
         Counter::Gpc0 => "gpc0",
         Counter::Gpc0Rate(_) => "gpc0_rate",
         Counter::Gpc1 => "gpc1",
@@ -166,6 +169,8 @@ fn period(counter: Counter) -> Option<Duration> {
         | Counter::ConnRate(p)
         | Counter::BytesInRate(p)
         | Counter::BytesOutRate(p)
+        | Counter::TokensRate(p)
+        | Counter::CostRate(p)
         | Counter::Gpc0Rate(p)
         | Counter::Gpc1Rate(p) => Some(p),
         _ => None,

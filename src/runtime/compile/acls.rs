@@ -47,6 +47,8 @@ fn one(checked: &Checked, test: &Test) -> Result<Acl, crate::acl::PatternError> 
         Test::Plan(plans) => {
             Acl::plan(plans.iter().filter_map(|plan| checked.plans.get(*plan)).map(|plan| &plan.name), false)
         }
+        // Models are not resolved yet.
+        Test::Model(_) | Test::Task(_) => Acl::Always(false),
         Test::Above { table, counter, above } => {
             Acl::Counter(CounterTest { table: *table, counter: *counter, above: *above })
         }
