@@ -70,7 +70,7 @@ impl Feed {
     pub fn push(&self, part: Bytes) {
         let mut kept = self.kept.lock();
         let (gathers, fits) = (kept.gathers(part.len()), kept.fits(part.len()));
-        if !(gathers && fits) && !kept.gathered.is_empty() {
+        if (!gathers || !fits) && !kept.gathered.is_empty() {
             let gathered = kept.gathered.split().freeze();
             kept.parts.push(gathered);
         }

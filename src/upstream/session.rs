@@ -22,7 +22,7 @@ pub enum Fault {
     Refused,
     /// The connection or the stream ended too early.
     Cut,
-    /// What came is not HTTP; the reason.
+    /// What came is not HTTP; the reason, a label.
     Broken(&'static str),
 }
 
