@@ -53,6 +53,9 @@ pub async fn run(
         judgement::ended(context, outcome);
         return Ok(outcome);
     }
+    if context.times.first_content.is_some() {
+        judgement::began(context);
+    }
     let mut tail = Tail::new(session, &answer, stream);
     let first = std::mem::take(&mut answer.first);
     if !first.is_empty() {

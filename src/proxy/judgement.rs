@@ -129,6 +129,13 @@ fn failed(worker: &Worker, backend: &Backend, slot: &mut Slot, failure: Failure)
     }
 }
 
+/// An event stream has content. A trial is to tell soon whether its server is well again: a stream may go on for minutes.
+pub fn began(context: &mut Context) {
+    if context.slot.as_ref().is_some_and(Slot::is_trial) {
+        ended(context, Outcome::Completed);
+    }
+}
+
 /// The request is over with an answer that was on its way to the client.
 pub fn ended(context: &mut Context, outcome: Outcome) {
     let snapshot = context.snapshot.clone();
