@@ -24,7 +24,7 @@ fn protection_is_on_and_hedging_off_by_themselves() {
     assert_eq!(b.breaker, Some(Breaker { failures: 5, open_for: seconds(60), trial_requests: 3 }));
     let eject = Eject { error_rate: 0.3, over: 10, time: seconds(30), up_to: seconds(300), max_ejected: 0.5 };
     assert_eq!(b.eject, Some(eject));
-    assert_eq!(b.cooldown, Some(Cooldown { default: seconds(5), up_to: seconds(600) }));
+    assert_eq!(b.cooldown, Some(Cooldown { default: seconds(1), up_to: seconds(600) }));
     assert!(b.hedge.is_none() && b.help_below.is_none() && b.servers[0].slow_start.is_none());
     assert_eq!(b.connections, Connections { idle_timeout: seconds(30), max_idle: 256 });
     assert_eq!(b.timeouts.first_content, seconds(60));
