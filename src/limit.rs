@@ -3,8 +3,9 @@
 pub mod concurrency;
 pub mod go_duration;
 pub mod plan;
-pub mod requests;
+mod reservation;
+pub mod window;
 
 pub use go_duration::GoDuration;
 pub use plan::{Admission, Denial, Figures, Limit, Permit, Plan, PlanLimits, Verdict};
-pub use requests::Quota;
+pub use window::Quota;

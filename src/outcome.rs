@@ -33,6 +33,7 @@ pub enum Failure {
 pub enum Limit {
     Requests,
     Concurrent,
+    Tokens,
 }
 
 /// The end of a request.
@@ -155,6 +156,12 @@ impl Outcome {
                 "requests",
                 "Too many requests at the same time. Wait for one of them to end.",
             ),
+            Outcome::Limited(Limit::Tokens) => error(
+                429,
+                "rate_limit_exceeded",
+                "tokens",
+                "Too many tokens in the last minute. Wait as long as `retry-after` says, or ask for fewer.",
+            ),
             Outcome::BodyTooLarge | Outcome::BodyTooLargeInAnswer => {
                 error(413, "request_too_large", INVALID, "The request body is larger than is allowed here.")
             }
@@ -251,6 +258,7 @@ impl Outcome {
             Outcome::Unauthorized => Some("unauthorized"),
             Outcome::Limited(Limit::Requests) => Some("plan_requests"),
             Outcome::Limited(Limit::Concurrent) => Some("plan_concurrent"),
+            Outcome::Limited(Limit::Tokens) => Some("plan_tokens"),
             Outcome::BodyTooLarge | Outcome::BodyTooLargeInAnswer => Some("body_too_large"),
             Outcome::RequestTimeout => Some("request_timeout"),
             Outcome::Overloaded => Some("overloaded"),
@@ -355,6 +363,7 @@ mod tests {
         assert_eq!(of(Outcome::Denied(403)), Some((403, "forbidden")));
         assert_eq!(of(Outcome::Denied(429)), Some((429, "rate_limit_exceeded")));
         assert_eq!(of(Outcome::Failed(Failure::Broken)), Some((502, "upstream_error")));
+        assert_eq!(of(Outcome::Limited(Limit::Tokens)), Some((429, "rate_limit_exceeded")));
         assert_eq!(of(Outcome::NoServer), Some((503, "no_server_available")));
         assert_eq!(of(Outcome::Overloaded), Some((503, "overloaded")));
         assert_eq!(of(Outcome::Failed(Failure::FirstByte)), Some((504, "upstream_timeout")));

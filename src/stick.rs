@@ -1,5 +1,5 @@
 //! Floor 2: stick tables. What is remembered about a client (an address, the digest of a key): how many requests in
-//! the last period, how many errors and bytes, how many in flight. HAProxy's arithmetic, in sharded tables without a global lock.
+//! the last period, how many errors, bytes, tokens and dollars, how many in flight. HAProxy's arithmetic, in sharded tables without a global lock.
 
 pub mod counter;
 pub mod entry;
@@ -10,7 +10,7 @@ pub mod spec;
 pub mod table;
 pub mod tracked;
 
-pub use counter::{ByteRateCounter, Period, RateCounter};
+pub use counter::{Period, RateCounter, WideRateCounter};
 pub use entry::{Entry, Row};
 pub use key::Key;
 pub use spec::{CounterKind, Gpc, Raised, TableSpec};

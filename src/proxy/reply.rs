@@ -10,7 +10,7 @@ use pingora::protocols::http::ServerSession;
 use serde_json::json;
 
 use crate::base::clock;
-use crate::limit::go_duration::GoDuration;
+use crate::limit::{GoDuration, Quota};
 use crate::outcome::{ClientError, Outcome};
 use crate::proxy::body::{client_error, client_event};
 use crate::proxy::context::Context;
@@ -134,16 +134,40 @@ pub fn own_fields(
     head: &mut ResponseHeader,
 ) -> pingora::Result<()> {
     head.insert_header(request_id::NAME, context.id.header().clone())?;
-    if let Some(requests) = context.figures.as_ref().and_then(|figures| figures.requests) {
-        head.insert_header("x-ratelimit-limit-requests", HeaderValue::from(requests.limit))?;
-        head.insert_header("x-ratelimit-remaining-requests", HeaderValue::from(requests.remaining))?;
-        let reset = GoDuration(requests.reset).to_string();
-        head.insert_header("x-ratelimit-reset-requests", HeaderValue::try_from(reset).unwrap_or(ZERO))?;
+    if let Some(figures) = &context.figures {
+        quota(head, figures.requests, &REQUESTS)?;
+        quota(head, figures.tokens, &TOKENS)?;
     }
     if context.attempts > 0 {
         head.insert_header(ATTEMPTS, HeaderValue::from(context.attempts))?;
     }
     response_rules(context, request, head)
+}
+
+/// Names of limit, remaining and reset.
+type QuotaNames = [HeaderName; 3];
+
+static REQUESTS: QuotaNames = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+
+static TOKENS: QuotaNames = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+
+/// Where the client stands with a limit of its plan, if that has one.
+fn quota(head: &mut ResponseHeader, quota: Option<Quota>, names: &QuotaNames) -> pingora::Result<()> {
+    let Some(Quota { limit, remaining, reset }) = quota else { return Ok(()) };
+    let reset = HeaderValue::try_from(GoDuration(reset).to_string()).unwrap_or(ZERO);
+    let [limit_name, remaining_name, reset_name] = names;
+    head.insert_header(limit_name, HeaderValue::from(limit))?;
+    head.insert_header(remaining_name, HeaderValue::from(remaining))?;
+    head.insert_header(reset_name, reset)?;
+    Ok(())
 }
 
 /// How many servers were asked for this answer, or how often.

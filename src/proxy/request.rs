@@ -135,7 +135,7 @@ fn plan(context: &mut Context) -> Option<Outcome> {
     let client = context.identity.client()?;
     let plan = context.snapshot.plans.get(client.plan?)?;
     let limits = &context.worker.shared.state.limits;
-    match limits.admit(crate::stick::Key::digest(client.digest), &plan.limits, context.now()) {
+    match limits.admit(crate::stick::Key::digest(client.digest), &plan.limits, None, context.now()) {
         PlanVerdict::Admitted(admission) => {
             context.permit = Some(admission.permit);
             context.figures = Some(admission.figures);
@@ -147,6 +147,7 @@ fn plan(context: &mut Context) -> Option<Outcome> {
             Some(Outcome::Limited(match denial.limit {
                 crate::limit::Limit::Requests => Limit::Requests,
                 crate::limit::Limit::Concurrency => Limit::Concurrent,
+                crate::limit::Limit::Tokens => Limit::Tokens,
             }))
         }
     }

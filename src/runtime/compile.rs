@@ -98,9 +98,9 @@ fn counter_kind(counter: Counter) -> CounterKind {
         Counter::BytesInCnt => CounterKind::BytesInCnt,
         Counter::BytesOutRate(period) => CounterKind::BytesOutRate(Period::of(period)),
         Counter::BytesOutCnt => CounterKind::BytesOutCnt,
-        // Nothing counts tokens and money yet: these stay at 0.
-        Counter::TokensRate(period) | Counter::CostRate(period) => CounterKind::Gpc1Rate(Period::of(period)),
-        Counter::TokensCnt => CounterKind::Gpc1,
+        Counter::TokensRate(period) => CounterKind::TokensRate(Period::of(period)),
+        Counter::TokensCnt => CounterKind::TokensCnt,
+        Counter::CostRate(period) => CounterKind::CostRate(Period::of(period)),
         Counter::Gpc0 => CounterKind::Gpc0,
         Counter::Gpc0Rate(period) => CounterKind::Gpc0Rate(Period::of(period)),
         Counter::Gpc1 => CounterKind::Gpc1,
@@ -124,6 +124,10 @@ fn directory(clients: &checked::Clients) -> Directory {
 }
 
 fn plan(plan: &checked::Plan) -> NamedPlan {
-    let limits = Plan { requests_per_minute: plan.requests_per_minute, concurrent: plan.concurrent };
+    let limits = Plan {
+        requests_per_minute: plan.requests_per_minute,
+        concurrent: plan.concurrent,
+        tokens_per_minute: plan.tokens_per_minute,
+    };
     NamedPlan { name: Arc::from(&*plan.name), priority: plan.priority, limits }
 }

@@ -1,8 +1,8 @@
 //! The rate counter, HAProxy's: events of the current period plus the share of the previous one that still lies within
 //! the last period. A pure function of the time it is given.
 //!
-//! Events are counted in 32 bits, bytes in 64: 4 GiB in a period are soon reached. What does not fit stays at the most
-//! that does.
+//! Events are counted in 32 bits; bytes, tokens and micro-dollars in 64: 4 GiB in a period are soon reached. What does not
+//! fit stays at the most that does.
 //!
 //! One thing is left out on purpose: HAProxy's display keeps a lone event at 1 for a whole second period ("flapping
 //! correction"), and says itself not to use that reading for limits. Ours lets it go to 0.
@@ -36,17 +36,27 @@ impl Period {
 pub trait Count: Copy + Default + PartialEq + Into<u64> {
     #[must_use]
     fn plus(self, more: Self) -> Self;
+    #[must_use]
+    fn minus(self, less: Self) -> Self;
 }
 
 impl Count for u32 {
     fn plus(self, more: u32) -> u32 {
         self.saturating_add(more)
     }
+
+    fn minus(self, less: u32) -> u32 {
+        self.saturating_sub(less)
+    }
 }
 
 impl Count for u64 {
     fn plus(self, more: u64) -> u64 {
         self.saturating_add(more)
+    }
+
+    fn minus(self, less: u64) -> u64 {
+        self.saturating_sub(less)
     }
 }
 
@@ -58,14 +68,29 @@ pub struct RateCounter<N: Count = u32> {
     previous: N,
 }
 
-/// Bytes in the last period.
-pub type ByteRateCounter = RateCounter<u64>;
+/// Bytes, tokens or micro-dollars in the last period.
+pub type WideRateCounter = RateCounter<u64>;
 
 impl<N: Count> RateCounter<N> {
     /// Counts `events` now.
     pub fn add(&mut self, events: N, period: Period, now: Tick) {
         *self = self.rotated(period, now);
         self.current = self.current.plus(events);
+    }
+
+    /// When the current period began, which names it: what is added now can be taken back from it later.
+    pub fn began(&self) -> Tick {
+        self.start
+    }
+
+    /// Takes events back from the period that began at `start`, in which they were counted. What has faded with its
+    /// period is gone already, so nothing is taken for it from a later one.
+    pub fn take_back(&mut self, events: N, start: Tick, period: Period) {
+        if self.start == start {
+            self.current = self.current.minus(events);
+        } else if self.start.0.checked_sub(period.ms()) == Some(start.0) {
+            self.previous = self.previous.minus(events);
+        }
     }
 
     /// floor(current + previous x (period - elapsed) / period): events in the last period, not per second.

@@ -42,6 +42,36 @@ impl Entry<'_> {
         self.count(Event::BytesOut, sent, now);
     }
 
+    /// Counts tokens of prompts and answers.
+    pub fn tokens(&mut self, tokens: u64, now: Tick) {
+        self.count(Event::Tokens, tokens, now);
+    }
+
+    /// Counts what was spent, in micro-dollars.
+    pub fn cost(&mut self, micro_dollars: u64, now: Tick) {
+        self.count(Event::Cost, micro_dollars, now);
+    }
+
+    /// Counts an amount in one wide rate, by its place in the table's list, and gives the period that it counts in, to
+    /// be named if it is taken back. None, with nothing counted, where the amount is 0 or there is no wide rate.
+    pub fn reserve(&mut self, counter: usize, amount: u64, now: Tick) -> Option<Tick> {
+        match self.layout.places.get(counter) {
+            Some(&Place::WideRate { slot, period, .. }) if amount > 0 => {
+                let rate = self.shard.wide_rate_mut(self.index, slot);
+                rate.add(amount, period, now);
+                Some(rate.began())
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes back what [`Entry::reserve`] counted, or a part of it: see [`super::RateCounter::take_back`].
+    pub fn take_back(&mut self, counter: usize, amount: u64, counted_in: Tick) {
+        if let Some(&Place::WideRate { slot, period, .. }) = self.layout.places.get(counter) {
+            self.shard.wide_rate_mut(self.index, slot).take_back(amount, counted_in, period);
+        }
+    }
+
     /// Raises a counter of the rules by one, and its rate.
     pub fn raise_gpc(&mut self, which: Gpc, now: Tick) {
         self.count(Event::Gpc(which), 1, now);
@@ -70,8 +100,8 @@ impl Entry<'_> {
     pub fn read(&self, counter: usize, now: Tick) -> u64 {
         match self.layout.places.get(counter) {
             Some(&Place::Rate { slot, period, .. }) => self.shard.rate(self.index, slot).read(period, now),
-            Some(&Place::ByteRate { slot, period, .. }) => {
-                self.shard.byte_rate(self.index, slot).read(period, now)
+            Some(&Place::WideRate { slot, period, .. }) => {
+                self.shard.wide_rate(self.index, slot).read(period, now)
             }
             Some(&Place::Total { slot, .. } | &Place::Tag { slot }) => self.shard.total(self.index, slot),
             Some(Place::InFlight) => u64::from(self.in_flight()),
@@ -89,8 +119,8 @@ impl Entry<'_> {
             Some(&Place::Rate { slot, period, .. }) => {
                 self.shard.rate(self.index, slot).until_at_most(threshold, period, now)
             }
-            Some(&Place::ByteRate { slot, period, .. }) => {
-                self.shard.byte_rate(self.index, slot).until_at_most(threshold, period, now)
+            Some(&Place::WideRate { slot, period, .. }) => {
+                self.shard.wide_rate(self.index, slot).until_at_most(threshold, period, now)
             }
             Some(Place::Total { .. } | Place::Tag { .. }) => self.expire,
             Some(Place::InFlight) => IN_FLIGHT_WAIT,
@@ -118,8 +148,8 @@ impl Entry<'_> {
                     let amount = u32::try_from(amount).unwrap_or(u32::MAX);
                     self.shard.rate_mut(self.index, slot).add(amount, period, now);
                 }
-                Place::ByteRate { slot, period, of } if of == event => {
-                    self.shard.byte_rate_mut(self.index, slot).add(amount, period, now);
+                Place::WideRate { slot, period, of } if of == event => {
+                    self.shard.wide_rate_mut(self.index, slot).add(amount, period, now);
                 }
                 Place::Total { slot, of } if of == event => {
                     let total = self.shard.total_mut(self.index, slot);

@@ -13,6 +13,8 @@ pub(super) enum Event {
     Failure,
     BytesIn,
     BytesOut,
+    Tokens,
+    Cost,
     Gpc(Gpc),
 }
 
@@ -24,7 +26,7 @@ pub(super) enum Place {
         period: Period,
         of: Event,
     },
-    ByteRate {
+    WideRate {
         slot: usize,
         period: Period,
         of: Event,
@@ -40,20 +42,20 @@ pub(super) enum Place {
     InFlight,
 }
 
-/// Where all of them lie: an entry has `rates` rate counters, `byte_rates` wide ones and `totals` plain ones.
+/// Where all of them lie: an entry has `rates` rate counters, `wide_rates` wide ones and `totals` plain ones.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub(super) places: Box<[Place]>,
     pub(super) rates: usize,
-    pub(super) byte_rates: usize,
+    pub(super) wide_rates: usize,
     pub(super) totals: usize,
 }
 
 impl Layout {
     pub(super) fn of(counters: &[CounterKind]) -> Layout {
-        let (mut rates, mut byte_rates, mut totals) = (0, 0, 0);
+        let (mut rates, mut wide_rates, mut totals) = (0, 0, 0);
         let mut rate = |period, of| Place::Rate { slot: next(&mut rates), period, of };
-        let mut bytes = |period, of| Place::ByteRate { slot: next(&mut byte_rates), period, of };
+        let mut wide = |period, of| Place::WideRate { slot: next(&mut wide_rates), period, of };
         let place = |counter: &CounterKind| match *counter {
             CounterKind::Gpc0Rate(period) => rate(period, Event::Gpc(Gpc::Zero)),
             CounterKind::Gpc1Rate(period) => rate(period, Event::Gpc(Gpc::One)),
@@ -61,8 +63,10 @@ impl Layout {
             CounterKind::HttpReqRate(period) => rate(period, Event::Request),
             CounterKind::HttpErrRate(period) => rate(period, Event::Error),
             CounterKind::HttpFailRate(period) => rate(period, Event::Failure),
-            CounterKind::BytesInRate(period) => bytes(period, Event::BytesIn),
-            CounterKind::BytesOutRate(period) => bytes(period, Event::BytesOut),
+            CounterKind::BytesInRate(period) => wide(period, Event::BytesIn),
+            CounterKind::BytesOutRate(period) => wide(period, Event::BytesOut),
+            CounterKind::TokensRate(period) => wide(period, Event::Tokens),
+            CounterKind::CostRate(period) => wide(period, Event::Cost),
             CounterKind::Gpc0 => Place::Total { slot: next(&mut totals), of: Event::Gpc(Gpc::Zero) },
             CounterKind::Gpc1 => Place::Total { slot: next(&mut totals), of: Event::Gpc(Gpc::One) },
             CounterKind::ConnCnt => Place::Total { slot: next(&mut totals), of: Event::Connection },
@@ -71,17 +75,18 @@ impl Layout {
             CounterKind::HttpFailCnt => Place::Total { slot: next(&mut totals), of: Event::Failure },
             CounterKind::BytesInCnt => Place::Total { slot: next(&mut totals), of: Event::BytesIn },
             CounterKind::BytesOutCnt => Place::Total { slot: next(&mut totals), of: Event::BytesOut },
+            CounterKind::TokensCnt => Place::Total { slot: next(&mut totals), of: Event::Tokens },
             CounterKind::Gpt0 => Place::Tag { slot: next(&mut totals) },
             CounterKind::ConnCur => Place::InFlight,
         };
         let places = counters.iter().map(place).collect();
-        Layout { places, rates, byte_rates, totals }
+        Layout { places, rates, wide_rates, totals }
     }
 
     /// Whether anything of an entry is raised by this event. Known without the entry, and so without its lock.
     pub(super) fn counts(&self, event: Event) -> bool {
         self.places.iter().any(|place| match place {
-            Place::Rate { of, .. } | Place::ByteRate { of, .. } | Place::Total { of, .. } => *of == event,
+            Place::Rate { of, .. } | Place::WideRate { of, .. } | Place::Total { of, .. } => *of == event,
             Place::Tag { .. } | Place::InFlight => false,
         })
     }

@@ -1,15 +1,15 @@
 //! One part of a table, under one lock: entries in a slab, found through a chained index, and those that nothing
 //! tracks in a list by their last touch. All steps are O(1) but for the growth of the slab.
 //!
-//! An entry costs 64 bytes, 16 for each rate, 24 for each rate of bytes, 8 for each total, 4 to 8 for its place in the index,
+//! An entry costs 64 bytes, 16 for each rate, 24 for each rate of bytes, tokens or money, 8 for each total, 4 to 8 for its place in the index,
 //! and up to a quarter more for room to grow: about 110 bytes for `[http_req_rate, conn_cur, http_err_rate, http_req_cnt]`,
-//! 284 with every counter there is.
+//! 340 with every counter there is.
 
 use std::time::Duration;
 
 use crate::base::clock::Tick;
 
-use super::counter::{ByteRateCounter, RateCounter};
+use super::counter::{RateCounter, WideRateCounter};
 use super::key::Key;
 use super::layout::Layout;
 
@@ -35,10 +35,10 @@ struct Slot {
 pub(super) struct Shard {
     slots: Vec<Slot>,
     rates: Vec<RateCounter>,
-    byte_rates: Vec<ByteRateCounter>,
+    wide_rates: Vec<WideRateCounter>,
     totals: Vec<u64>,
     rates_each: usize,
-    byte_rates_each: usize,
+    wide_rates_each: usize,
     totals_each: usize,
     /// Heads of the chains; a power of two of them.
     buckets: Vec<u32>,
@@ -55,10 +55,10 @@ impl Shard {
         Shard {
             slots: Vec::new(),
             rates: Vec::new(),
-            byte_rates: Vec::new(),
+            wide_rates: Vec::new(),
             totals: Vec::new(),
             rates_each: layout.rates,
-            byte_rates_each: layout.byte_rates,
+            wide_rates_each: layout.wide_rates,
             totals_each: layout.totals,
             buckets: Vec::new(),
             free: NONE,
@@ -213,12 +213,12 @@ impl Shard {
         &mut self.rates[index as usize * self.rates_each + slot]
     }
 
-    pub(super) fn byte_rate(&self, index: u32, slot: usize) -> &ByteRateCounter {
-        &self.byte_rates[index as usize * self.byte_rates_each + slot]
+    pub(super) fn wide_rate(&self, index: u32, slot: usize) -> &WideRateCounter {
+        &self.wide_rates[index as usize * self.wide_rates_each + slot]
     }
 
-    pub(super) fn byte_rate_mut(&mut self, index: u32, slot: usize) -> &mut ByteRateCounter {
-        &mut self.byte_rates[index as usize * self.byte_rates_each + slot]
+    pub(super) fn wide_rate_mut(&mut self, index: u32, slot: usize) -> &mut WideRateCounter {
+        &mut self.wide_rates[index as usize * self.wide_rates_each + slot]
     }
 
     pub(super) fn total(&self, index: u32, slot: usize) -> u64 {
@@ -240,8 +240,8 @@ impl Shard {
     fn zero(&mut self, index: u32) {
         let index = index as usize;
         self.rates[index * self.rates_each..][..self.rates_each].fill(RateCounter::default());
-        self.byte_rates[index * self.byte_rates_each..][..self.byte_rates_each]
-            .fill(ByteRateCounter::default());
+        self.wide_rates[index * self.wide_rates_each..][..self.wide_rates_each]
+            .fill(WideRateCounter::default());
         self.totals[index * self.totals_each..][..self.totals_each].fill(0);
     }
 
@@ -250,12 +250,12 @@ impl Shard {
             let more = (self.slots.len() / 4).max(SMALLEST);
             self.slots.reserve_exact(more);
             self.rates.reserve_exact(more * self.rates_each);
-            self.byte_rates.reserve_exact(more * self.byte_rates_each);
+            self.wide_rates.reserve_exact(more * self.wide_rates_each);
             self.totals.reserve_exact(more * self.totals_each);
         }
         self.slots.push(slot);
         self.rates.resize(self.slots.len() * self.rates_each, RateCounter::default());
-        self.byte_rates.resize(self.slots.len() * self.byte_rates_each, ByteRateCounter::default());
+        self.wide_rates.resize(self.slots.len() * self.wide_rates_each, WideRateCounter::default());
         self.totals.resize(self.slots.len() * self.totals_each, 0);
         self.slots.len() as u32 - 1
     }
@@ -315,7 +315,7 @@ impl Shard {
     fn free_memory(&mut self) {
         self.slots = Vec::new();
         self.rates = Vec::new();
-        self.byte_rates = Vec::new();
+        self.wide_rates = Vec::new();
         self.totals = Vec::new();
         self.buckets = Vec::new();
         self.free = NONE;
@@ -332,7 +332,7 @@ mod tests {
     fn an_entry_costs_64_bytes_before_its_counters() {
         assert_eq!(size_of::<Slot>(), 64);
         assert_eq!(size_of::<RateCounter>(), 16);
-        assert_eq!(size_of::<ByteRateCounter>(), 24);
+        assert_eq!(size_of::<WideRateCounter>(), 24);
     }
 
     /// Memory of a shard with so many entries, for each of them, before the room that its parts keep to grow.
@@ -345,7 +345,7 @@ mod tests {
         }
         let bytes = size_of_val(&shard.slots[..])
             + size_of_val(&shard.rates[..])
-            + size_of_val(&shard.byte_rates[..])
+            + size_of_val(&shard.wide_rates[..])
             + size_of_val(&shard.totals[..])
             + size_of_val(&shard.buckets[..]);
         bytes / 4096
@@ -358,7 +358,7 @@ mod tests {
         let usual = [HttpReqRate(minute), ConnCur, HttpErrRate(minute), HttpReqCnt];
         assert_eq!(bytes_each(&usual), 108);
         assert_eq!(bytes_each(&[usual.as_slice(), &[BytesOutRate(minute), Gpc0]].concat()), 140);
-        assert_eq!(bytes_each(&CounterKind::all(minute)), 284);
+        assert_eq!(bytes_each(&CounterKind::all(minute)), 340);
     }
 
     #[test]

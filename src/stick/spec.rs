@@ -56,6 +56,12 @@ pub enum CounterKind {
     HttpFailCnt,
     /// The same in the last period.
     HttpFailRate(Period),
+    /// Tokens of prompts and answers since the entry was made. HAProxy has no such, nor the two that follow.
+    TokensCnt,
+    /// The same in the last period.
+    TokensRate(Period),
+    /// Micro-dollars spent in the last period.
+    CostRate(Period),
 }
 
 /// What raises a counter, as far as one request is concerned.
@@ -67,7 +73,7 @@ pub enum Raised {
     Connection,
     /// Every request that is refused, when it is over.
     Error,
-    /// What servers do, bytes, and what rules choose to raise.
+    /// What servers do, bytes, tokens, money, and what rules choose to raise.
     Other,
 }
 
@@ -100,6 +106,9 @@ impl CounterKind {
             CounterKind::Gpc1Rate(_) => "gpc1_rate",
             CounterKind::HttpFailCnt => "http_fail_cnt",
             CounterKind::HttpFailRate(_) => "http_fail_rate",
+            CounterKind::TokensCnt => "tokens_cnt",
+            CounterKind::TokensRate(_) => "tokens_rate",
+            CounterKind::CostRate(_) => "cost_rate",
         }
     }
 
@@ -113,7 +122,9 @@ impl CounterKind {
             | CounterKind::BytesInRate(period)
             | CounterKind::BytesOutRate(period)
             | CounterKind::Gpc1Rate(period)
-            | CounterKind::HttpFailRate(period) => Some(period),
+            | CounterKind::HttpFailRate(period)
+            | CounterKind::TokensRate(period)
+            | CounterKind::CostRate(period) => Some(period),
             CounterKind::Gpt0
             | CounterKind::Gpc0
             | CounterKind::ConnCnt
@@ -123,7 +134,8 @@ impl CounterKind {
             | CounterKind::BytesInCnt
             | CounterKind::BytesOutCnt
             | CounterKind::Gpc1
-            | CounterKind::HttpFailCnt => None,
+            | CounterKind::HttpFailCnt
+            | CounterKind::TokensCnt => None,
         }
     }
 
@@ -142,7 +154,10 @@ impl CounterKind {
             | CounterKind::BytesOutCnt
             | CounterKind::BytesOutRate(_)
             | CounterKind::HttpFailCnt
-            | CounterKind::HttpFailRate(_) => Raised::Other,
+            | CounterKind::HttpFailRate(_)
+            | CounterKind::TokensCnt
+            | CounterKind::TokensRate(_)
+            | CounterKind::CostRate(_) => Raised::Other,
         }
     }
 
@@ -168,8 +183,8 @@ impl fmt::Display for CounterKind {
 
 #[cfg(test)]
 impl CounterKind {
-    /// Every kind there is, in HAProxy's order.
-    pub(super) fn all(period: Period) -> [CounterKind; 18] {
+    /// Every kind there is, in HAProxy's order, ours at the end.
+    pub(super) fn all(period: Period) -> [CounterKind; 21] {
         use CounterKind::*;
         [
             Gpt0,
@@ -190,6 +205,9 @@ impl CounterKind {
             Gpc1Rate(period),
             HttpFailCnt,
             HttpFailRate(period),
+            TokensCnt,
+            TokensRate(period),
+            CostRate(period),
         ]
     }
 }
@@ -208,7 +226,8 @@ mod tests {
             shown.join(" "),
             "gpt0 gpc0 gpc0_rate(60000) conn_cnt conn_rate(60000) conn_cur http_req_cnt http_req_rate(60000) \
              http_err_cnt http_err_rate(60000) bytes_in_cnt bytes_in_rate(60000) bytes_out_cnt bytes_out_rate(60000) \
-             gpc1 gpc1_rate(60000) http_fail_cnt http_fail_rate(60000)"
+             gpc1 gpc1_rate(60000) http_fail_cnt http_fail_rate(60000) tokens_cnt tokens_rate(60000) \
+             cost_rate(60000)"
         );
     }
 

@@ -211,10 +211,22 @@ impl Table {
     }
 
     /// Changes a tracked entry and touches it.
-    pub(super) fn update(&self, shard: usize, index: u32, now: Tick, change: impl FnOnce(&mut Entry<'_>)) {
+    pub(super) fn update<R>(
+        &self,
+        shard: usize,
+        index: u32,
+        now: Tick,
+        change: impl FnOnce(&mut Entry<'_>) -> R,
+    ) -> R {
         let mut shard = self.shards[shard].0.lock();
         shard.advance(now);
         shard.touch(index);
+        change(&mut self.entry(&mut shard, index))
+    }
+
+    /// Changes a tracked entry without touching it.
+    pub(super) fn correct(&self, shard: usize, index: u32, change: impl FnOnce(&mut Entry<'_>)) {
+        let mut shard = self.shards[shard].0.lock();
         change(&mut self.entry(&mut shard, index));
     }
 

@@ -49,6 +49,28 @@ impl Tracked {
         self.update_if(counted, now, |entry| entry.bytes(received, sent, now));
     }
 
+    /// Counts tokens of prompts and answers, when they are known.
+    pub fn tokens(&self, tokens: u64, now: Tick) {
+        let counted = tokens > 0 && self.table.counts(Event::Tokens);
+        self.update_if(counted, now, |entry| entry.tokens(tokens, now));
+    }
+
+    /// Counts what was spent, in micro-dollars, when it is known.
+    pub fn cost(&self, micro_dollars: u64, now: Tick) {
+        let counted = micro_dollars > 0 && self.table.counts(Event::Cost);
+        self.update_if(counted, now, |entry| entry.cost(micro_dollars, now));
+    }
+
+    /// Looks and counts in one step, under the entry's lock, and touches it.
+    pub fn change<R>(&self, now: Tick, change: impl FnOnce(&mut Entry<'_>) -> R) -> R {
+        self.table.update(self.shard, self.index, now, change)
+    }
+
+    /// Changes what was counted at a time that only the entry knows, without touching it.
+    pub fn correct(&self, change: impl FnOnce(&mut Entry<'_>)) {
+        self.table.correct(self.shard, self.index, change);
+    }
+
     /// Raises `gpc0` or `gpc1` by one, and its rate.
     pub fn raise_gpc(&self, which: Gpc, now: Tick) {
         self.update_if(self.table.counts(Event::Gpc(which)), now, |entry| entry.raise_gpc(which, now));

@@ -8,6 +8,7 @@ fn plan(requests_per_minute: u64, concurrent: u32) -> Plan {
     Plan {
         requests_per_minute: (requests_per_minute > 0).then_some(requests_per_minute),
         concurrent: (concurrent > 0).then_some(concurrent),
+        tokens_per_minute: None,
     }
 }
 
@@ -35,60 +36,60 @@ impl Verdict {
 fn a_quiet_client_may_use_the_whole_at_once() {
     let limits = PlanLimits::default();
     for used in 1..=60 {
-        let figures = limits.admit(client(1), &plan(60, 0), Tick(1000)).admitted().figures;
+        let figures = limits.admit(client(1), &plan(60, 0), None, Tick(1000)).admitted().figures;
         let quota = figures.requests.unwrap();
         assert_eq!((quota.limit, quota.remaining), (60, 60 - used));
     }
-    let denial = limits.admit(client(1), &plan(60, 0), Tick(1000)).denied();
+    let denial = limits.admit(client(1), &plan(60, 0), None, Tick(1000)).denied();
     assert_eq!(denial.limit, Limit::Requests);
     assert_eq!(denial.retry_after, Duration::from_millis(60_001));
     assert_eq!(denial.retry_after_seconds(), 61);
     assert_eq!(denial.figures.requests.unwrap().remaining, 0);
-    let _other = limits.admit(client(2), &plan(60, 0), Tick(1000)).admitted();
+    let _other = limits.admit(client(2), &plan(60, 0), None, Tick(1000)).admitted();
 }
 
 #[test]
 fn a_client_that_hammers_is_let_in_at_the_time_it_was_told() {
     let limits = PlanLimits::default();
     for _ in 0..10 {
-        limits.admit(client(1), &plan(10, 0), Tick(500)).admitted();
+        limits.admit(client(1), &plan(10, 0), None, Tick(500)).admitted();
     }
-    let promised = Tick(501) + limits.admit(client(1), &plan(10, 0), Tick(501)).denied().retry_after;
+    let promised = Tick(501) + limits.admit(client(1), &plan(10, 0), None, Tick(501)).denied().retry_after;
     for now in (502..promised.0).step_by(7) {
-        let denial = limits.admit(client(1), &plan(10, 0), Tick(now)).denied();
+        let denial = limits.admit(client(1), &plan(10, 0), None, Tick(now)).denied();
         assert_eq!(Tick(now) + denial.retry_after, promised);
     }
-    limits.admit(client(1), &plan(10, 0), promised).admitted();
-    limits.admit(client(1), &plan(10, 0), promised).denied();
+    limits.admit(client(1), &plan(10, 0), None, promised).admitted();
+    limits.admit(client(1), &plan(10, 0), None, promised).denied();
 }
 
 #[test]
 fn reset_is_when_all_is_free_again() {
     let limits = PlanLimits::default();
-    let quota = limits.admit(client(1), &plan(10, 0), Tick(0)).admitted().figures.requests.unwrap();
+    let quota = limits.admit(client(1), &plan(10, 0), None, Tick(0)).admitted().figures.requests.unwrap();
     let fresh = Tick(0) + quota.reset;
-    assert_eq!(limits.table().peek(&client(1), RATE, fresh), Some(0));
-    assert_eq!(limits.table().peek(&client(1), RATE, Tick(fresh.0 - 1)), Some(1));
+    assert_eq!(limits.table().peek(&client(1), REQUESTS, fresh), Some(0));
+    assert_eq!(limits.table().peek(&client(1), REQUESTS, Tick(fresh.0 - 1)), Some(1));
 }
 
 #[test]
 fn concurrency_is_freed_by_the_permit() {
     let limits = PlanLimits::default();
-    let first = limits.admit(client(1), &plan(0, 2), Tick(0)).admitted();
-    let _second = limits.admit(client(1), &plan(0, 2), Tick(0)).admitted();
-    let denial = limits.admit(client(1), &plan(0, 2), Tick(0)).denied();
+    let first = limits.admit(client(1), &plan(0, 2), None, Tick(0)).admitted();
+    let _second = limits.admit(client(1), &plan(0, 2), None, Tick(0)).admitted();
+    let denial = limits.admit(client(1), &plan(0, 2), None, Tick(0)).denied();
     assert_eq!((denial.limit, denial.retry_after_seconds()), (Limit::Concurrency, 1));
-    assert_eq!(denial.figures, Figures { requests: None });
+    assert_eq!(denial.figures, Figures::default());
     drop(first.permit);
-    let _third = limits.admit(client(1), &plan(0, 2), Tick(0)).admitted();
+    let _third = limits.admit(client(1), &plan(0, 2), None, Tick(0)).admitted();
 }
 
 #[test]
 fn what_concurrency_denies_costs_no_request() {
     let limits = PlanLimits::default();
-    let _held = limits.admit(client(1), &plan(10, 1), Tick(0)).admitted();
+    let _held = limits.admit(client(1), &plan(10, 1), None, Tick(0)).admitted();
     for _ in 0..20 {
-        let denial = limits.admit(client(1), &plan(10, 1), Tick(0)).denied();
+        let denial = limits.admit(client(1), &plan(10, 1), None, Tick(0)).denied();
         assert_eq!(denial.limit, Limit::Concurrency);
         assert_eq!(denial.figures.requests.unwrap().remaining, 9);
     }
@@ -98,39 +99,39 @@ fn what_concurrency_denies_costs_no_request() {
 fn what_was_used_outlives_a_change_of_the_plan() {
     let limits = PlanLimits::default();
     let held: Vec<_> =
-        (0..5).map(|_| limits.admit(client(1), &Plan::default(), Tick(0)).admitted()).collect();
-    assert_eq!(held[4].figures, Figures { requests: None });
-    let denial = limits.admit(client(1), &plan(5, 5), Tick(0)).denied();
+        (0..5).map(|_| limits.admit(client(1), &Plan::default(), None, Tick(0)).admitted()).collect();
+    assert_eq!(held[4].figures, Figures::default());
+    let denial = limits.admit(client(1), &plan(5, 5), None, Tick(0)).denied();
     assert_eq!(denial.limit, Limit::Requests);
-    let denial = limits.admit(client(1), &plan(6, 5), Tick(0)).denied();
+    let denial = limits.admit(client(1), &plan(6, 5), None, Tick(0)).denied();
     assert_eq!(denial.limit, Limit::Concurrency);
-    let _more = limits.admit(client(1), &plan(6, 6), Tick(0)).admitted();
+    let _more = limits.admit(client(1), &plan(6, 6), None, Tick(0)).admitted();
 }
 
 #[test]
 fn a_plan_of_nothing_admits_nothing() {
     let limits = PlanLimits::default();
-    let nothing = Plan { requests_per_minute: Some(0), concurrent: None };
-    let denial = limits.admit(client(1), &nothing, Tick(0)).denied();
+    let nothing = Plan { requests_per_minute: Some(0), ..Plan::default() };
+    let denial = limits.admit(client(1), &nothing, None, Tick(0)).denied();
     assert_eq!((denial.limit, denial.retry_after_seconds()), (Limit::Requests, 60));
-    let nothing = Plan { requests_per_minute: None, concurrent: Some(0) };
-    assert_eq!(limits.admit(client(1), &nothing, Tick(0)).denied().limit, Limit::Concurrency);
+    let nothing = Plan { concurrent: Some(0), ..Plan::default() };
+    assert_eq!(limits.admit(client(1), &nothing, None, Tick(0)).denied().limit, Limit::Concurrency);
 }
 
 #[test]
 fn clients_are_bounded_and_idle_ones_go_first() {
     let limits = PlanLimits::with_room(2);
-    let held = limits.admit(client(0), &plan(1, 0), Tick(0)).admitted();
+    let held = limits.admit(client(0), &plan(1, 0), None, Tick(0)).admitted();
     for n in 1..100 {
-        limits.admit(client(n), &plan(1, 0), Tick(u64::from(n))).admitted();
+        limits.admit(client(n), &plan(1, 0), None, Tick(u64::from(n))).admitted();
     }
     assert_eq!(limits.table().entries(), 2);
-    limits.admit(client(0), &plan(1, 0), Tick(100)).denied();
-    let _more = limits.admit(client(1), &plan(1, 0), Tick(100)).admitted();
-    let denial = limits.admit(client(2), &plan(1, 0), Tick(100)).denied();
+    limits.admit(client(0), &plan(1, 0), None, Tick(100)).denied();
+    let _more = limits.admit(client(1), &plan(1, 0), None, Tick(100)).admitted();
+    let denial = limits.admit(client(2), &plan(1, 0), None, Tick(100)).denied();
     assert_eq!((denial.limit, limits.table().full()), (Limit::Concurrency, 1));
     drop(held);
-    limits.admit(client(2), &plan(1, 0), Tick(100)).admitted();
+    limits.admit(client(2), &plan(1, 0), None, Tick(100)).admitted();
     while limits.table().purge(Tick(121_000)) > 0 {}
     assert_eq!(limits.table().entries(), 1, "only what is in flight is remembered");
 }
@@ -144,7 +145,7 @@ fn threads_together_are_admitted_exactly_the_limit() {
         for _ in 0..8 {
             scope.spawn(|| {
                 for now in 0..1000 {
-                    if let Verdict::Admitted(_) = limits.admit(client(1), &plan(LIMIT, 0), Tick(now)) {
+                    if let Verdict::Admitted(_) = limits.admit(client(1), &plan(LIMIT, 0), None, Tick(now)) {
                         admitted.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -164,7 +165,7 @@ fn threads_together_never_exceed_concurrency() {
             scope.spawn(|| {
                 for _ in 0..2000 {
                     if let Verdict::Admitted(admission) =
-                        limits.admit(client(1), &plan(0, LIMIT as u32), Tick(0))
+                        limits.admit(client(1), &plan(0, LIMIT as u32), None, Tick(0))
                     {
                         assert!(in_flight.fetch_add(1, Ordering::SeqCst) < LIMIT);
                         std::thread::yield_now();
@@ -176,9 +177,9 @@ fn threads_together_never_exceed_concurrency() {
         }
     });
     for _ in 0..LIMIT {
-        std::mem::forget(limits.admit(client(1), &plan(0, LIMIT as u32), Tick(0)).admitted());
+        std::mem::forget(limits.admit(client(1), &plan(0, LIMIT as u32), None, Tick(0)).admitted());
     }
-    limits.admit(client(1), &plan(0, LIMIT as u32), Tick(0)).denied();
+    limits.admit(client(1), &plan(0, LIMIT as u32), None, Tick(0)).denied();
 }
 
 proptest! {
@@ -194,7 +195,7 @@ proptest! {
         for (wait, releases, keep) in steps {
             now = Tick(now.0 + wait);
             held.drain(..releases.min(held.len()));
-            match limits.admit(client(1), &plan, now) {
+            match limits.admit(client(1), &plan, None, now) {
                 Verdict::Admitted(admission) => {
                     admissions.push(now.0);
                     let quota = admission.figures.requests.unwrap();
@@ -207,16 +208,16 @@ proptest! {
                     prop_assert!(denial.retry_after > Duration::ZERO && denial.retry_after_seconds() <= 61);
                     if denial.limit == Limit::Requests {
                         let before = now + (denial.retry_after - Duration::from_millis(1));
-                        prop_assert!(limits.table().peek(&client(1), RATE, before).unwrap() >= limit);
+                        prop_assert!(limits.table().peek(&client(1), REQUESTS, before).unwrap() >= limit);
                         let after = now + denial.retry_after;
-                        prop_assert!(limits.table().peek(&client(1), RATE, after).is_none_or(|rate| rate < limit));
+                        prop_assert!(limits.table().peek(&client(1), REQUESTS, after).is_none_or(|rate| rate < limit));
                     } else {
                         prop_assert_eq!(held.len(), concurrent as usize);
                     }
                 }
             }
             prop_assert!(held.len() <= concurrent as usize);
-            prop_assert!(limits.table().peek(&client(1), RATE, now).unwrap() <= limit);
+            prop_assert!(limits.table().peek(&client(1), REQUESTS, now).unwrap() <= limit);
         }
         // The first minute begins with the first request, and is a minute of the counter.
         let first = admissions.iter().filter(|at| **at < admissions[0] + 60_000).count();

@@ -77,7 +77,7 @@ fn the_largest_values_do_not_overflow() {
 fn bytes_of_a_fast_day_are_counted_whole() {
     // 10 Gb/s for a day is 108 TB.
     let day = Period::of(Duration::from_secs(86_400));
-    let mut counter = ByteRateCounter::default();
+    let mut counter = WideRateCounter::default();
     for hour in 0..24 {
         counter.add(4_500_000_000_000, day, Tick(hour * 3_600_000));
     }
@@ -88,7 +88,7 @@ fn bytes_of_a_fast_day_are_counted_whole() {
 #[test]
 fn bytes_stay_at_the_most_there_can_be() {
     let longest = Period::of(Duration::MAX);
-    let mut counter = ByteRateCounter::default();
+    let mut counter = WideRateCounter::default();
     counter.add(u64::MAX, longest, Tick(5));
     counter.add(u64::MAX, longest, Tick(5));
     assert_eq!(counter.read(longest, Tick(5)), u64::MAX);
@@ -152,7 +152,7 @@ proptest! {
     ) {
         let part = |of: f64| (f64::from(period) * of) as u64;
         let mut now = 10_000_000_000_000;
-        let mut ours = ByteRateCounter::default();
+        let mut ours = WideRateCounter::default();
         let mut theirs = Reference::default();
         for (wait, bytes) in steps {
             now += part(wait);

@@ -46,6 +46,8 @@ fn each_event_raises_its_own_counters_and_no_others() {
         shown(&|tracked| tracked.bytes(7, 9, now)),
         format!("{connection} bytes_in_cnt=7 bytes_in_rate=7 bytes_out_cnt=9 bytes_out_rate=9")
     );
+    assert_eq!(shown(&|tracked| tracked.tokens(7, now)), format!("{connection} tokens_cnt=7 tokens_rate=7"));
+    assert_eq!(shown(&|tracked| tracked.cost(9, now)), format!("{connection} cost_rate=9"));
     let raised = |which| shown(&|tracked| tracked.raise_gpc(which, now));
     assert_eq!(raised(Gpc::Zero), format!("gpc0=1 gpc0_rate=1 {connection}"));
     assert_eq!(raised(Gpc::One), format!("{connection} gpc1=1 gpc1_rate=1"));
@@ -91,6 +93,8 @@ fn what_is_not_stored_takes_no_lock() {
     tracked.raise_gpc(Gpc::Zero, Tick(1));
     tracked.raise_gpc(Gpc::One, Tick(1));
     tracked.set_gpt0(1, Tick(1));
+    tracked.tokens(1, Tick(1));
+    tracked.cost(1, Tick(1));
     drop(locked);
     let table = storing(&[CounterKind::BytesInCnt]);
     let tracked = table.track(key(1), Tick(0)).unwrap();
@@ -151,6 +155,8 @@ fn nothing_overflows() {
         let tracked = table.track(key(1), now).unwrap();
         for _ in 0..2 {
             tracked.bytes(u64::MAX, u64::MAX, now);
+            tracked.tokens(u64::MAX, now);
+            tracked.cost(u64::MAX, now);
             tracked.request(now);
         }
         for counter in 0..table.spec().counters.len() {
@@ -160,7 +166,15 @@ fn nothing_overflows() {
             }
         }
     }
-    for name in ["bytes_in_cnt", "bytes_in_rate", "bytes_out_cnt", "bytes_out_rate"] {
+    for name in [
+        "bytes_in_cnt",
+        "bytes_in_rate",
+        "bytes_out_cnt",
+        "bytes_out_rate",
+        "tokens_cnt",
+        "tokens_rate",
+        "cost_rate",
+    ] {
         assert_eq!(reading(&table, name, last), u64::MAX, "{name}");
     }
 }
@@ -261,6 +275,8 @@ enum Step {
     Error(usize),
     Failure(usize),
     Bytes(usize, u64, u64),
+    Tokens(usize, u64),
+    Cost(usize, u64),
     Raise(usize, bool),
     Tag(usize, u32),
     Clear(Option<u32>),
@@ -278,6 +294,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => at().prop_map(Step::Error),
         1 => at().prop_map(Step::Failure),
         3 => (at(), bytes(), bytes()).prop_map(|(at, received, sent)| Step::Bytes(at, received, sent)),
+        1 => (at(), bytes()).prop_map(|(at, tokens)| Step::Tokens(at, tokens)),
+        1 => (at(), bytes()).prop_map(|(at, cost)| Step::Cost(at, cost)),
         2 => (at(), any::<bool>()).prop_map(|(at, which)| Step::Raise(at, which)),
         1 => (at(), any::<u32>()).prop_map(|(at, value)| Step::Tag(at, value)),
         1 => proptest::option::of(0u32..3).prop_map(Step::Clear),
@@ -287,8 +305,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Any counters, each with a period of its own, in any order.
 fn kinds() -> impl Strategy<Value = Vec<CounterKind>> {
-    let periods = prop::collection::vec(1u64..100, 18);
-    let chosen = prop::sample::subsequence((0..18).collect::<Vec<usize>>(), 1..=18).prop_shuffle();
+    let periods = prop::collection::vec(1u64..100, 21);
+    let chosen = prop::sample::subsequence((0..21).collect::<Vec<usize>>(), 1..=21).prop_shuffle();
     (periods, chosen).prop_map(|(periods, chosen)| {
         let period = |place: usize| Period::of(Duration::from_millis(periods[place]));
         chosen.into_iter().map(|place| CounterKind::all(period(place))[place]).collect()
@@ -334,8 +352,8 @@ proptest! {
                     let (n, tracked) = holders.swap_remove(at % holders.len());
                     plain.get_mut(&n).unwrap().guards -= i128::from(Arc::strong_count(&tracked) == 1);
                 }
-                Step::Request(at) | Step::Error(at) | Step::Failure(at) | Step::Bytes(at, ..) | Step::Raise(at, _)
-                | Step::Tag(at, _) => {
+                Step::Request(at) | Step::Error(at) | Step::Failure(at) | Step::Bytes(at, ..) | Step::Tokens(at, _)
+                | Step::Cost(at, _) | Step::Raise(at, _) | Step::Tag(at, _) => {
                     let (n, tracked) = &holders[at % holders.len()];
                     let entry = plain.get_mut(n).unwrap();
                     match step {
@@ -355,6 +373,14 @@ proptest! {
                             tracked.bytes(received, sent, now);
                             entry.raise("bytes_in", received, ms);
                             entry.raise("bytes_out", sent, ms);
+                        }
+                        Step::Tokens(_, tokens) => {
+                            tracked.tokens(tokens, now);
+                            entry.raise("tokens", tokens, ms);
+                        }
+                        Step::Cost(_, cost) => {
+                            tracked.cost(cost, now);
+                            entry.raise("cost", cost, ms);
                         }
                         Step::Raise(_, one) => {
                             tracked.raise_gpc(if one { Gpc::One } else { Gpc::Zero }, now);
