@@ -4,6 +4,8 @@
 
 pub mod access_log;
 pub mod acl_expression;
+pub mod ai_multipart;
+pub mod ai_request;
 pub mod authority;
 pub mod chunk;
 pub mod config;
@@ -28,6 +30,8 @@ pub type Entry = (&'static str, fn(&[u8]));
 pub const ENTRIES: &[Entry] = &[
     ("access_log", access_log::run),
     ("acl_expression", acl_expression::run),
+    ("ai_multipart", ai_multipart::run),
+    ("ai_request", ai_request::run),
     ("authority", authority::run),
     ("chunk", chunk::run),
     ("config", config::run),

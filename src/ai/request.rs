@@ -81,25 +81,28 @@ impl From<NotJson> for Unreadable {
 /// Reads a JSON call; the body may come in any pieces.
 ///
 /// # Errors
-/// See [`Unreadable`]. A second `model` in other letters (`Model`) counts as one: some servers know no case in keys.
+/// See [`Unreadable`]. `Model`, in whatever case, is a model too: some servers know no case in keys.
 pub fn read(parts: &[Bytes]) -> Result<Call, Unreadable> {
     let mut cursor = Cursor::new(parts);
     let mut call = Call::default();
     let (mut models, mut limits) = (0, [None; LIMITS.len()]);
-    let filled = cursor.members::<Unreadable>(&mut |cursor, key| {
+    let filled = cursor.members(|cursor, key| {
         let key = text::decode(key).ok_or(Unreadable::NotJson)?;
-        if key.eq_ignore_ascii_case("model") {
-            models += 1;
-        }
-        if models > 1 {
-            return Err(Unreadable::TwoModels);
-        }
         match &*key {
-            "model" => read_model(cursor, &mut call),
-            "stream" => Ok(call.stream = is_true(cursor)?),
+            key if key.eq_ignore_ascii_case("model") => {
+                models += 1;
+                if models > 1 { Err(Unreadable::TwoModels) } else { read_model(cursor, &mut call) }
+            }
+            "stream" => {
+                call.stream = is_true(cursor)?;
+                Ok(())
+            }
             "stream_options" => Ok(read_options(cursor, &mut call)?),
             key => match LIMITS.iter().zip(&mut limits).find(|(name, _)| **name == key) {
-                Some((_, limit)) => Ok(*limit = count(cursor)?),
+                Some((_, limit)) => {
+                    *limit = count(cursor)?;
+                    Ok(())
+                }
                 None => Ok(cursor.skip()?),
             },
         }
@@ -147,7 +150,7 @@ fn read_options(cursor: &mut Cursor<'_>, call: &mut Call) -> Result<(), NotJson>
         return Ok(());
     }
     let mut usage = None;
-    let filled = cursor.members::<NotJson>(&mut |cursor, key| {
+    let filled = cursor.members(|cursor, key| {
         if text::decode(key).ok_or(NotJson)? != "include_usage" {
             return cursor.skip();
         }

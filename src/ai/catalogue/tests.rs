@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn catalogue() -> Catalogue {
@@ -89,4 +91,43 @@ fn keywords_are_whole_words_in_any_case() {
             && !is_in("c++", "mc++")
     );
     assert!(is_in("naïve", "a naïve one") && is_in("a a", "xa a a") && !is_in("", "a"));
+}
+
+/// Word by word, for keywords that are words.
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|char: char| !char.is_alphanumeric() && char != '_')
+        .any(|found| found.eq_ignore_ascii_case(word))
+}
+
+proptest! {
+    #[test]
+    fn a_keyword_is_in_a_text_that_has_it_as_a_word(text in "[aAbé_ .]{0,12}", keyword in "[abé]{1,2}") {
+        prop_assert_eq!(Keyword::new(&keyword).is_in(&text.to_ascii_lowercase()), has_word(&text, &keyword));
+    }
+
+    #[test]
+    fn a_chain_has_everything_that_can_be_reached_once_and_nearer_ones_first(
+        fallbacks in prop::collection::vec(prop::collection::vec(0..7usize, 0..4), 1..7),
+        start: prop::sample::Index,
+    ) {
+        let models: Vec<Model> = fallbacks.iter().enumerate()
+            .map(|(id, fallback)| Model { name: id.to_string(), fallback: fallback.clone() })
+            .collect();
+        let start = start.index(models.len());
+        let route = Catalogue::new(&models, &[], &[], None).resolve(Some(&start.to_string()), None, &mut no_text).unwrap();
+        let mut steps = vec![None; models.len()];
+        steps[start] = Some(0);
+        for step in 0..models.len() {
+            let nearer: Vec<usize> = (0..models.len()).filter(|id| steps[*id] == Some(step)).collect();
+            for to in nearer.iter().flat_map(|from| &fallbacks[*from]).filter(|to| **to < models.len()) {
+                steps[*to] = steps[*to].or(Some(step + 1));
+            }
+        }
+        let mut reached: Vec<usize> = (0..models.len()).filter(|id| *id != start && steps[*id].is_some()).collect();
+        prop_assert!(route.chain.is_sorted_by_key(|id| steps[*id]));
+        let mut chain = route.chain.clone();
+        chain.sort_unstable();
+        reached.sort_unstable();
+        prop_assert_eq!(chain, reached);
+    }
 }

@@ -35,7 +35,7 @@ impl<'a> Body<'a> {
     /// Finds the first delimiter; what stands before it means nothing.
     pub fn new(parts: &'a [Bytes], boundary: &str) -> Result<Body<'a>, Unreadable> {
         let delimiter = Finder::new(&format!("--{boundary}")).into_owned();
-        let mut body = Body { bytes: Pieces { parts }, delimiter, last: 0..0, parts: 0, over: false };
+        let mut body = Body { bytes: Pieces::new(parts), delimiter, last: 0..0, parts: 0, over: false };
         body.last = body.find_delimiter(0)?.ok_or(Unreadable::NotMultipart)?;
         Ok(body)
     }
@@ -85,38 +85,55 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Bytes in pieces.
+/// Bytes in pieces, found quickly by their place.
 struct Pieces<'a> {
     parts: &'a [Bytes],
+    /// Where each piece begins.
+    starts: Vec<usize>,
 }
 
-impl Pieces<'_> {
+impl<'a> Pieces<'a> {
+    fn new(parts: &'a [Bytes]) -> Pieces<'a> {
+        let starts = parts.iter().scan(0, |next, part| Some(std::mem::replace(next, *next + part.len())));
+        Pieces { parts, starts: starts.collect() }
+    }
+
+    /// From the byte at `from` on, piece by piece.
+    fn from(&self, from: usize) -> impl Iterator<Item = &'a [u8]> {
+        let first = self.starts.partition_point(|start| *start <= from).saturating_sub(1);
+        let skip = from.saturating_sub(self.starts.get(first).copied().unwrap_or(0));
+        let rest = self.parts.get(first..).unwrap_or_default().iter();
+        rest.enumerate()
+            .map(move |(nth, part)| part.get(if nth == 0 { skip } else { 0 }..).unwrap_or_default())
+    }
+
     /// A copy of the bytes at `from`, up to `length` of them.
     fn window(&self, from: usize, length: usize) -> Vec<u8> {
-        let mut pieces = Vec::new();
-        super::copy(self.parts, from..from.saturating_add(length), &mut pieces);
-        pieces.concat()
+        let mut window = Vec::new();
+        for piece in self.from(from) {
+            let missing = length - window.len();
+            if missing == 0 {
+                break;
+            }
+            window.extend_from_slice(piece.get(..missing).unwrap_or(piece));
+        }
+        window
     }
 
     /// Where the needle is next, in one piece or over the borders of some.
     fn find(&self, finder: &Finder<'_>, from: usize) -> Option<usize> {
         let overlap = finder.needle().len().saturating_sub(1);
-        let mut before = 0;
-        for part in self.parts {
-            let start = from.saturating_sub(before).min(part.len());
-            let rest = part.get(start..).unwrap_or_default();
-            if let Some(at) = finder.find(rest) {
-                return Some(before + start + at);
+        let mut end = from;
+        for piece in self.from(from) {
+            if let Some(at) = finder.find(piece) {
+                return Some(end + at);
             }
-            let end = before + part.len();
+            end += piece.len();
             // The end of this piece with the beginning of the next ones.
-            let border = end.saturating_sub(overlap).max(from);
-            if border < end
-                && let Some(at) = finder.find(&self.window(border, end - border + overlap))
-            {
+            let border = end.saturating_sub(overlap.min(piece.len()));
+            if let Some(at) = finder.find(&self.window(border, end - border + overlap)) {
                 return Some(border + at);
             }
-            before = end;
         }
         None
     }

@@ -83,7 +83,7 @@ impl<'a> Cursor<'a> {
     /// Told is whether it has any members.
     pub fn members<E: From<NotJson>>(
         &mut self,
-        member: &mut dyn FnMut(&mut Self, &[u8]) -> Result<(), E>,
+        mut member: impl FnMut(&mut Self, &[u8]) -> Result<(), E>,
     ) -> Result<bool, E> {
         self.expect(b'{')?;
         if self.take(b'}') {
@@ -103,7 +103,7 @@ impl<'a> Cursor<'a> {
     /// Walks over an array: `element` has to pass each value.
     pub fn elements(
         &mut self,
-        element: &mut dyn FnMut(&mut Self) -> Result<(), NotJson>,
+        mut element: impl FnMut(&mut Self) -> Result<(), NotJson>,
     ) -> Result<(), NotJson> {
         self.expect(b'[')?;
         if self.take(b']') {
@@ -158,7 +158,7 @@ impl<'a> Cursor<'a> {
         let mut odd = false;
         loop {
             let rest = self.piece.get(self.at..).unwrap_or_default();
-            let quote = memchr(b'"', rest);
+            let quote = quote_in(rest);
             let text = rest.get(..quote.unwrap_or(rest.len())).unwrap_or_default();
             let run = text.iter().rev().take_while(|byte| **byte == b'\\').count();
             odd = (run % 2 == 1) != (odd && run == text.len());
@@ -281,13 +281,28 @@ fn structure_in(bytes: &[u8]) -> Option<usize> {
         return Some(at);
     }
     // Without a way out inside of a block, which is what lets the compiler look at all its bytes at once.
-    let blocks = far.chunks(32);
-    for (block, start) in blocks.zip((NEAR..).step_by(32)) {
-        if block.iter().fold(false, |any, byte| any | is_structure(*byte)) {
-            return block.iter().position(|byte| is_structure(*byte)).map(|at| start + at);
+    let (blocks, end) = far.as_chunks::<32>();
+    let meets = |block: &[u8; 32]| block.iter().fold(0, |any, byte| any | u8::from(is_structure(*byte))) != 0;
+    let free = blocks.iter().position(meets).unwrap_or(blocks.len()) * 32;
+    let block = blocks.get(free / 32).map_or(end, |block| block);
+    block.iter().position(|byte| is_structure(*byte)).map(|at| NEAR + free + at)
+}
+
+/// The first quote. In short strings, and between the quotes of code, it is near: a call of `memchr` would cost more than
+/// a look at eight bytes at once.
+fn quote_in(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let (words, _) = bytes.as_chunks::<8>();
+    for (nth, word) in words.iter().enumerate().take(4) {
+        // A byte that is zero borrows from its highest bit; the lowest one found is exact.
+        let zero = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'"'));
+        let found = zero.wrapping_sub(ONES) & !zero & (ONES << 7);
+        if found != 0 {
+            return usize::try_from(found.trailing_zeros() / 8).ok().map(|at| nth * 8 + at);
         }
     }
-    None
+    let near = words.len().min(4) * 8;
+    memchr(b'"', bytes.get(near..)?).map(|at| near + at)
 }
 
 /// In few comparisons: a bracket and a brace differ in one bit, `"` and `#` do, and `'` and `/`.

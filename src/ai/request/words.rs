@@ -14,7 +14,7 @@ pub fn texts(parts: &[Bytes]) -> String {
     let mut texts = String::new();
     let mut cursor = Cursor::new(parts);
     // What was found before a mistake stays: a body that is not JSON has been refused already.
-    let _ = cursor.members::<NotJson>(&mut |cursor, key| match decode(key).as_deref() {
+    let _ = cursor.members(|cursor, key| match decode(key).as_deref() {
         Some("messages" | "input" | "prompt") => collect(cursor, 1, &mut texts),
         _ => cursor.skip(),
     });
@@ -30,7 +30,7 @@ fn collect(cursor: &mut Cursor<'_>, depth: usize, texts: &mut String) -> Result<
             }
             Ok(())
         }
-        Some(b'[') if depth < DEEPEST => cursor.elements(&mut |cursor| collect(cursor, depth + 1, texts)),
+        Some(b'[') if depth < DEEPEST => cursor.elements(|cursor| collect(cursor, depth + 1, texts)),
         Some(b'{') if depth < DEEPEST => collect_object(cursor, depth, texts),
         _ => cursor.skip(),
     }
@@ -40,7 +40,7 @@ fn collect(cursor: &mut Cursor<'_>, depth: usize, texts: &mut String) -> Result<
 fn collect_object(cursor: &mut Cursor<'_>, depth: usize, texts: &mut String) -> Result<(), NotJson> {
     let before = texts.len();
     let mut counts = true;
-    cursor.members::<NotJson>(&mut |cursor, key| match (decode(key).as_deref(), cursor.peek_token()) {
+    cursor.members(|cursor, key| match (decode(key).as_deref(), cursor.peek_token()) {
         (Some("content" | "text"), _) => collect(cursor, depth + 1, texts),
         (Some("role"), Some(b'"')) => {
             counts &= decode(&cursor.string()?).as_deref() == Some("user");
