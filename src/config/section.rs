@@ -3,6 +3,7 @@
 
 mod acls;
 mod admin;
+mod ai;
 mod backends;
 mod balance;
 mod bind;
@@ -42,6 +43,7 @@ use super::names::Names;
 use super::reader::{Keys, Map};
 use super::tree::Node;
 use super::value::Value;
+use ai::names::ModelNames;
 
 const ROOT: Keys = Keys {
     path: "",
@@ -55,12 +57,15 @@ const ROOT: Keys = Keys {
         "frontends",
         "clients",
         "plans",
+        "ai",
         "backends",
     ],
-    not_yet: &["ai", "alerts", "peers", "shared_limits"],
+    not_yet: &["alerts", "peers", "shared_limits"],
     elsewhere: &[
         ("servers", "servers stand in their backend: `backends: {NAME: {servers: ...}}`"),
         ("timeouts", "timeouts stand in `defaults`, in a frontend or in a backend"),
+        ("models", "they stand in `ai`: `ai: {models: {gpt-4.1: {input: 2.00, output: 8.00}}}`"),
+        ("budget", "it stands in `ai` or in a plan"),
         ("rules", "rules stand in their frontend: `frontends: {NAME: {rules: ...}}`"),
     ],
 };
@@ -89,6 +94,8 @@ pub(super) struct Known<'t> {
     pub clients: Names,
     pub acls: Names,
     pub backends: Names,
+    pub models: ModelNames,
+    pub tasks: Names,
 }
 
 /// Reads everything, reports everything. What it gives is good only when no error was reported.
@@ -102,12 +109,13 @@ pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
     let log = log::read(&root, &admin);
     let defaults = timeouts::defaults(&root);
 
+    let ai = ai::read(&root);
     let plan_entries = named("plans").unwrap_or_default();
-    let plans: Vec<_> = plan_entries.iter().map(|(k, v)| plans::read(&k.text, *v)).collect();
+    let plans: Vec<_> = plan_entries.iter().map(|(k, v)| plans::read(&k.text, *v, &ai.models)).collect();
     let plan_names = Names::of("plan", &plan_entries);
 
     let table_entries = named("tables").unwrap_or_default();
-    let tables: Vec<_> = table_entries.iter().map(|(k, v)| tables::read(&k.text, *v)).collect();
+    let tables: Vec<_> = table_entries.iter().map(|(k, v)| tables::read(&k.text, *v, &ai.models)).collect();
 
     let (clients, client_names) = clients::read(&root, &plan_names);
 
@@ -121,15 +129,20 @@ pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
         clients: client_names,
         acls: Names::of("acl", &acl_entries),
         backends: Names::of("backend", &backend_entries),
+        models: ai.models,
+        tasks: ai.tasks,
     };
     let acls: Vec<_> = acl_entries.iter().map(|(k, v)| acls::read(&k.text, k.span, *v, &known)).collect();
     let backends: Vec<_> =
-        backend_entries.iter().map(|(k, v)| backends::read(&k.text, *v, &defaults)).collect();
+        backend_entries.iter().map(|(k, v)| backends::read(&k.text, *v, &defaults, &known.models)).collect();
     let mut places = bind::Places::new(&admin);
     let around = frontends::Around { known: &known, acls: &acls, defaults: &defaults, global: &global };
     let frontends: Vec<_> =
         frontend_entries.iter().map(|(k, v)| frontends::read(&k.text, *v, &around, &mut places)).collect();
     names_used::warn(context, &known);
+    if let Some(ai) = &ai.ai {
+        ai::served::warn(&root, ai, &plans, &backends);
+    }
     body_memory::warn(&root, &global, &frontends, &backends);
 
     Some(Sections {
@@ -141,14 +154,14 @@ pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
         acls: acls.into_iter().collect::<Option<_>>()?,
         frontends: frontends.into_iter().collect::<Option<_>>()?,
         clients: clients?,
-        ai: Ai::default(),
+        ai: ai.ai?,
         plans: plans.into_iter().collect::<Option<_>>()?,
         backends: backends.into_iter().collect::<Option<_>>()?,
     })
 }
 
 pub(super) fn keys() -> Vec<&'static Keys> {
-    let sections: [&[&'static Keys]; 15] = [
+    let sections: [&[&'static Keys]; 16] = [
         &[&ROOT],
         global::KEYS,
         admin::KEYS,
@@ -161,6 +174,7 @@ pub(super) fn keys() -> Vec<&'static Keys> {
         rules::KEYS,
         clients::KEYS,
         plans::KEYS,
+        ai::KEYS,
         backends::KEYS,
         check::KEYS,
         server::KEYS,

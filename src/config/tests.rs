@@ -1,5 +1,6 @@
 //! Tests of the whole door: text in, [`Checked`] or diagnostics out.
 
+mod ai;
 mod edge;
 mod pools;
 
@@ -138,7 +139,7 @@ log: {level: warn, access: {to: off, format: httplog}}
 defaults:
   timeouts: {request_head: 1s, client: 1s, keep_alive: 1s, connect: 1s, queue: 1s, first_byte: 1s, server: 1s, total: 1s, tunnel: 1s}
   max_request_body: 1k
-tables: {t: {key: src, size: 1k, expire: 10s, counters: [http_req_rate(10s), http_req_cnt, http_err_rate(10s), conn_cur, gpc0_rate(5s), gpc1, gpt0]}}
+tables: {t: {key: src, size: 1k, expire: 10s, counters: [http_req_rate(10s), http_req_cnt, http_err_rate(10s), conn_cur, gpc0_rate(5s), gpc1, gpt0, tokens_rate(5s), tokens_cnt, cost_rate(5s)]}}
 acls:
   a: {path: /a, ignore_case: true}
   b: {path_beg: [/a, /b]}
@@ -160,6 +161,8 @@ acls:
   r: {header: x-a, value_beg: b}
   s: {header: x-a, value_end: b, ignore_case: true}
   t: {query: q, value_reg: "^b"}
+  u: {model: [FAST, g*]}
+  v: {task: code}
 frontends:
   f:
     bind: [{address: "[::1]:0", accept_proxy: false, tls: {certificates: a.pem, min_version: "1.3", ciphers: default, alpn: h2, client_ca: a.pem, client_verify: optional}},
@@ -184,7 +187,7 @@ frontends:
       - {remove_header: server}
     rules:
       - {track: t}
-      - {deny: {status: 429}, if: a or b or c or d or e or f or g or h or i or j or k or l or n or o or p or r or s or t}
+      - {deny: {status: 429}, if: a or b or c or d or e or f or g or h or i or j or k or l or n or o or p or r or s or t or u or v}
       - {delay: 1ms}
       - {redirect: {scheme: https, host: h, port: 1, status: 308}, if: a}
       - {redirect: {location: "https://h/x"}, if: a}
@@ -200,7 +203,14 @@ frontends:
       - {return: {status: 201, content_type: a/b, body: x}, if: a}
       - {use_backend: b}
 clients: {mode: optional, keys: [{name: k, key: x, plan: p}, {name: l, key_sha256: "0000000000000000000000000000000000000000000000000000000000000000"}]}
-plans: {p: {requests_per_minute: 1, concurrent: 1, priority: high}}
+plans: {p: {requests_per_minute: 1, tokens_per_minute: 1, concurrent: 1, priority: high, models: [g, fast], budget: {usd: 1, per: day, alert_at: 1%}, enforce: in_stream}}
+ai:
+  default_model: fast
+  models: {g: {input: 1.5, output: 0.000001, cached_input: 0, fallback: [d]}, d: {input: 0, output: 0}}
+  aliases: {fast: d}
+  tasks: {code: {model: g, keywords: ["def "], fallback: fast}}
+  budget: {usd: 1, per: month, alert_at: 100%}
+  cost_header: true
 backends:
   b:
     balance: hash(header(x-a))
@@ -215,7 +225,7 @@ backends:
     queue: {max: 0}
     timeouts: {connect: 3s, queue: 3s, first_byte: 3s, first_content: 3s, server: 3s, total: 3s, tunnel: 3s}
     max_request_body: 3k
-    servers: {s: {url: "https://h", api_key: x, tier: 2, weight: 0, max_concurrent: 1, send_proxy: true, slow_start: 1s, tls: {ca_file: a.pem, verify: true, sni: n, alpn: http/1.1}},
+    servers: {s: {url: "https://h", api_key: x, auth: x-api-key, models: {g: G}, tier: 2, weight: 0, max_concurrent: 1, send_proxy: true, slow_start: 1s, tls: {ca_file: a.pem, verify: true, sni: n, alpn: http/1.1}},
               t: {url: "https://h"}}
   c:
     check: {chat: {model: m, max_tokens: 1, prompt: p}}
@@ -252,10 +262,10 @@ fn every_key_not_implemented_says_so() {
             assert!(!keys.known.contains(key), "{}.{key} is known and unknown", keys.path);
         }
     }
-    let message = wrong(&small("", "plans: {p: {models: [x]}}\nai: {}\npeers: {}\n"));
-    assert!(message.contains("`models` in plan `p` is not implemented yet"), "{message}");
+    let message = wrong(&small("", "admin: {allow_changes_from: []}\nalerts: []\npeers: {}\n"));
+    assert!(message.contains("`allow_changes_from` in `admin` is not implemented yet"), "{message}");
     assert!(
-        message.contains("`ai` in the file is not implemented yet") && message.contains("3 errors"),
+        message.contains("`alerts` in the file is not implemented yet") && message.contains("3 errors"),
         "{message}"
     );
 }

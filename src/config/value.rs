@@ -1,6 +1,7 @@
 //! Reading one value: text, numbers with units, addresses, words. Each method reports what is wrong at the place of the
 //! value and gives `None`.
 
+mod money;
 mod shown;
 
 use std::net::SocketAddr;

@@ -1,6 +1,7 @@
 //! `acls`: named tests of a connection, a request or an answer.
 
 mod counter;
+mod models;
 mod patterns;
 pub(super) mod regexes;
 
@@ -28,6 +29,8 @@ const ACL: Keys = Keys {
         "src",
         "api_key",
         "plan",
+        "model",
+        "task",
         "tls",
         "always",
         "client_cn",
@@ -43,7 +46,7 @@ const ACL: Keys = Keys {
         "value_reg",
         "ignore_case",
     ],
-    not_yet: &["model", "task"],
+    not_yet: &[],
     elsewhere: &[("if", "conditions stand in rules; an ACL is one test")],
 };
 
@@ -60,6 +63,8 @@ const FETCHES: &[&str] = &[
     "src",
     "api_key",
     "plan",
+    "model",
+    "task",
     "tls",
     "always",
     "client_cn",
@@ -141,6 +146,8 @@ fn test(map: &Map<'_>, fetch: &'static str, known: &Known<'_>) -> Option<Test> {
         "src" => Value::each(value.one_or_more()?, network::read).map(Test::Src),
         "api_key" => Value::each(value.one_or_more()?, |v| known.clients.resolve(v)).map(Test::ApiKey),
         "plan" => Value::each(value.one_or_more()?, |v| known.plans.resolve(v)).map(Test::Plan),
+        "model" => Value::each(value.one_or_more()?, |v| models::model(v, &known.models)).map(Test::Model),
+        "task" => Value::each(value.one_or_more()?, |v| models::task(v, known)).map(Test::Task),
         "tls" => value.must_be_true("write `tls: true`, and `not` in the condition").map(|()| Test::Tls),
         "always" => {
             value.must_be_true("write `always: true`, and `not` in the condition").map(|()| Test::Always)

@@ -1,5 +1,6 @@
 //! `backends`: groups of servers and how requests are spread over them.
 
+use super::ai::names::ModelNames;
 use super::timeouts::{self, Defaults};
 use super::{balance, breaker, check, connections, cooldown, eject, hedge, retry, server, tiers};
 use crate::config::checked::{Backend, Balance};
@@ -43,6 +44,7 @@ const BACKEND: Keys = Keys {
         ("circuit_breaker", "here it is `breaker`"),
         ("help_below", "it stands in `tiers`: `tiers: {help_below: 50%}`"),
         ("slow_start", "it stands in each server"),
+        ("models", "they stand in each server"),
         ("rules", "rules stand in the frontend"),
         ("bind", "a backend has no addresses of its own; `bind` stands in the frontend"),
     ],
@@ -50,7 +52,12 @@ const BACKEND: Keys = Keys {
 
 const QUEUE: Keys = Keys { path: "backends.NAME.queue", known: &["max"], not_yet: &[], elsewhere: &[] };
 
-pub(super) fn read(name: &str, value: Value<'_>, defaults: &Defaults) -> Option<Backend> {
+pub(super) fn read(
+    name: &str,
+    value: Value<'_>,
+    defaults: &Defaults,
+    models: &ModelNames,
+) -> Option<Backend> {
     let map = Map::open(value, &BACKEND, format!("backend `{name}`"))?;
     let balance = map.or("balance", Balance::RoundRobin, balance::read);
     let retry = retry::read(&map);
@@ -73,7 +80,7 @@ pub(super) fn read(name: &str, value: Value<'_>, defaults: &Defaults) -> Option<
                     .hint("at least one, like `servers: {one: {url: \"http://127.0.0.1:9001/v1\"}}`"),
             );
         }
-        let servers: Vec<_> = entries.iter().map(|(k, v)| server::read(&k.text, *v)).collect();
+        let servers: Vec<_> = entries.iter().map(|(k, v)| server::read(&k.text, *v, models)).collect();
         servers.into_iter().collect::<Option<Vec<_>>>()
     })?;
     if servers.iter().all(|s| s.weight == 0) {

@@ -1,5 +1,8 @@
 //! `backends.NAME.servers.NAME`: one server.
 
+mod models;
+
+use super::ai::names::ModelNames;
 use super::bind;
 use super::timeouts::nonzero;
 use super::url;
@@ -14,12 +17,24 @@ pub(super) const KEYS: &[&Keys] = &[&SERVER, &TLS];
 
 const SERVER: Keys = Keys {
     path: "backends.NAME.servers.NAME",
-    known: &["url", "api_key", "tier", "weight", "max_concurrent", "send_proxy", "slow_start", "tls"],
-    not_yet: &["models"],
+    known: &[
+        "url",
+        "api_key",
+        "auth",
+        "tier",
+        "weight",
+        "max_concurrent",
+        "send_proxy",
+        "slow_start",
+        "tls",
+        "models",
+    ],
+    not_yet: &[],
     elsewhere: &[
         ("backup", "use `tier: 2`: it takes over when tier 1 has no usable server"),
         ("address", "the key is `url`: `http://127.0.0.1:9001/v1`"),
         ("send_proxy_v2", "the key is `send_proxy`; it speaks version 2"),
+        ("model", "the key is `models`: `models: [gpt-4.1]`, or `models: {gpt-4.1: its-name-there}`"),
         ("check", "it stands in the backend and holds for all of its servers"),
     ],
 };
@@ -31,10 +46,20 @@ const TLS: Keys = Keys {
     elsewhere: &[],
 };
 
-pub(super) fn read(name: &str, value: Value<'_>) -> Option<Server> {
+const HEADERS: &[(&str, KeyHeader)] =
+    &[("authorization", KeyHeader::Authorization), ("x-api-key", KeyHeader::XApiKey)];
+
+pub(super) fn read(name: &str, value: Value<'_>, known: &ModelNames) -> Option<Server> {
     let map = Map::open(value, &SERVER, format!("server `{name}`"))?;
     let url = map.required("url", url::read);
     let api_key = map.get("api_key").map(api_key);
+    let key_header = map.or("auth", KeyHeader::default(), |v| v.word(HEADERS, &[]));
+    if map.has("auth") && api_key.is_none() && !map.misspelt("api_key") {
+        let message = format!("`auth` of server `{name}` has no effect: it has no `api_key`");
+        let warning = Diagnostic::warning(Code::Conflict, map.key_span("auth"), message);
+        map.context.report(warning.hint("it says where the `api_key` goes; add one, or remove it"));
+    }
+    let models = map.get("models").map(|v| models::read(v, known));
     let tier = map.or("tier", 1, |v| v.count_u32(1..=100));
     let weight = map.or("weight", 100, |v| v.count_u32(0..=256));
     let max_concurrent = map.maybe("max_concurrent", |v| v.count_u32(1..=1_000_000));
@@ -64,12 +89,13 @@ pub(super) fn read(name: &str, value: Value<'_>) -> Option<Server> {
         }
     }
     let api_key = api_key.map_or(Some(None), |k| k.map(Some))?;
+    let models = models.map_or(Some(None), |m| m.map(Some))?;
     Some(Server {
         name: name.to_owned(),
         url: url?,
         api_key,
-        key_header: KeyHeader::Authorization,
-        models: None,
+        key_header,
+        models,
         tier,
         weight,
         max_concurrent,

@@ -7,6 +7,7 @@ use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::reader::{Keys, Map};
 use crate::config::value::{LONGEST, Value};
 
+use super::ai::names::ModelNames;
 use super::timeouts::nonzero;
 
 pub(super) const KEYS: &[&Keys] = &[&TABLE];
@@ -14,25 +15,29 @@ pub(super) const KEYS: &[&Keys] = &[&TABLE];
 const TABLE: Keys =
     Keys { path: "tables.NAME", known: &["key", "size", "expire", "counters"], not_yet: &[], elsewhere: &[] };
 
-const TABLE_KEYS: &[(&str, TableKey)] = &[("src", TableKey::Src), ("api_key", TableKey::ApiKey)];
+const TABLE_KEYS: &[(&str, TableKey)] = &[
+    ("src", TableKey::Src),
+    ("api_key", TableKey::ApiKey),
+    ("model", TableKey::Model),
+    ("plan", TableKey::Plan),
+];
 
 /// Keys of the design that no table can have yet.
-const KEYS_NOT_YET: &[&str] = &["header", "path", "model", "plan"];
+const KEYS_NOT_YET: &[&str] = &["header", "path"];
 
 /// Counters of the design and of HAProxy that nothing counts yet.
-const COUNTERS_NOT_YET: &[&str] =
-    &["tokens_rate", "tokens_cnt", "sess_cnt", "sess_rate", "sess_cur", "server_id"];
+const COUNTERS_NOT_YET: &[&str] = &["sess_cnt", "sess_rate", "sess_cur", "server_id"];
 
-pub(super) fn read(name: &str, value: Value<'_>) -> Option<Table> {
+pub(super) fn read(name: &str, value: Value<'_>, models: &ModelNames) -> Option<Table> {
     let map = Map::open(value, &TABLE, format!("table `{name}`"))?;
     let key = map.required("key", |v| v.called("key").word(TABLE_KEYS, KEYS_NOT_YET));
     let size = map.or("size", 100_000, |v| v.count_usize(1..=100_000_000));
     let expire = map.required("expire", nonzero);
-    let counters = map.required("counters", |v| counters(v, expire));
+    let counters = map.required("counters", |v| counters(v, expire, models));
     Some(Table { name: name.to_owned(), key: key?, size, expire: expire?, counters: counters? })
 }
 
-fn counters(value: Value<'_>, expire: Option<Duration>) -> Option<Vec<Counter>> {
+fn counters(value: Value<'_>, expire: Option<Duration>, models: &ModelNames) -> Option<Vec<Counter>> {
     let mut counters: Vec<Counter> = Vec::new();
     let mut good = true;
     for item in value.one_or_more()? {
@@ -43,6 +48,7 @@ fn counters(value: Value<'_>, expire: Option<Duration>) -> Option<Vec<Counter>> 
             }
             Some(c) => {
                 warn_short_expire(item, c, expire);
+                warn_no_price(item, c, models);
                 counters.push(c);
             }
             None => good = false,
@@ -59,6 +65,14 @@ fn warn_short_expire(value: Value<'_>, counter: Counter, expire: Option<Duration
         let message = "the table forgets an entry before this period is over";
         let warning = Diagnostic::warning(Code::Conflict, value.span(), message);
         value.context.report(warning.hint("let `expire` be at least as long as the period"));
+    }
+}
+
+fn warn_no_price(value: Value<'_>, counter: Counter, models: &ModelNames) {
+    if matches!(counter, Counter::CostRate(_)) && !models.has_some() {
+        let message = "`cost_rate` stays at 0: no model has a price";
+        let warning = Diagnostic::warning(Code::Conflict, value.span(), message);
+        value.context.report(warning.hint("give prices in `ai.models`, or remove it"));
     }
 }
 
@@ -118,6 +132,9 @@ const KINDS: &[(&str, Kind)] = &[
     ("bytes_in_cnt", Kind::Plain(Counter::BytesInCnt)),
     ("bytes_out_rate", Kind::Rate(Counter::BytesOutRate)),
     ("bytes_out_cnt", Kind::Plain(Counter::BytesOutCnt)),
+    ("tokens_rate", Kind::Rate(Counter::TokensRate)),
+    ("tokens_cnt", Kind::Plain(Counter::TokensCnt)),
+    ("cost_rate", Kind::Rate(Counter::CostRate)),
     ("gpc0", Kind::Plain(Counter::Gpc0)),
     ("gpc0_rate", Kind::Rate(Counter::Gpc0Rate)),
     ("gpc1", Kind::Plain(Counter::Gpc1)),

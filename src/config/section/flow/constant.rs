@@ -117,6 +117,7 @@ fn exclude(a: &Test, b: &Test) -> bool {
         (Test::Host(a), Test::Host(b)) => apart(a, b),
         (Test::ApiKey(a), Test::ApiKey(b)) | (Test::Plan(a), Test::Plan(b)) => apart(a, b),
         (Test::ClientCn(a), Test::ClientCn(b)) | (Test::ClientDn(a), Test::ClientDn(b)) => apart(a, b),
+        (Test::Task(a), Test::Task(b)) => apart(a, b),
         (Test::Status(a), Test::Status(b)) => {
             !a.iter().any(|a| b.iter().any(|b| a.start() <= b.end() && b.start() <= a.end()))
         }

@@ -38,11 +38,13 @@ pub(in crate::config::section) fn read(value: Value<'_>, around: &Around<'_>) ->
 /// A connection has an address; who else it is for, only its requests tell.
 pub(super) fn keyed_by_src(value: Value<'_>, table: usize, around: &Around<'_>) -> bool {
     let Some(Some(table)) = around.known.table_list.get(table) else { return true };
-    if table.key == TableKey::Src {
-        return true;
-    }
-    let message =
-        format!("table `{}` is keyed by the client's key, which a connection does not have yet", table.name);
+    let key = match table.key {
+        TableKey::Src => return true,
+        TableKey::ApiKey => "the client's key",
+        TableKey::Model => "the model",
+        TableKey::Plan => "the client's plan",
+    };
+    let message = format!("table `{}` is keyed by {key}, which a connection does not have yet", table.name);
     let hint = "use a table with `key: src`, or move this rule to `rules`";
     value.reject::<()>(Code::Conflict, message, hint).is_some()
 }
