@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod tokens;
+
 fn plan(requests_per_minute: u64, concurrent: u32) -> Plan {
     Plan {
         requests_per_minute: (requests_per_minute > 0).then_some(requests_per_minute),

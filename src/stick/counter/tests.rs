@@ -59,6 +59,26 @@ fn two_silent_periods_forget_everything() {
 }
 
 #[test]
+fn what_is_taken_back_comes_from_its_own_period() {
+    let mut counter = WideRateCounter::default();
+    counter.add(10, TEN, Tick(1000));
+    let first = counter.began();
+    counter.add(4, TEN, Tick(12_000));
+    let second = counter.began();
+    assert_eq!((first, second), (Tick(1000), Tick(11_000)));
+    counter.take_back(6, first, TEN);
+    assert_eq!(counter.read(TEN, Tick(16_000)), 4 + 4 / 2);
+    counter.take_back(1, second, TEN);
+    assert_eq!(counter.read(TEN, Tick(16_000)), 3 + 4 / 2);
+    counter.take_back(100, second, TEN);
+    assert_eq!(counter.read(TEN, Tick(16_000)), 4 / 2, "never below nothing");
+    counter.add(5, TEN, Tick(22_000));
+    counter.take_back(5, first, TEN);
+    counter.take_back(5, Tick(0), TEN);
+    assert_eq!(counter.read(TEN, Tick(22_000)), 5, "what has faded is gone");
+}
+
+#[test]
 fn the_largest_values_do_not_overflow() {
     let mut counter = RateCounter::<u32>::default();
     let longest = Period::of(Duration::MAX);
