@@ -35,3 +35,6 @@ impl Usage {
         Some(self.prompt?.saturating_add(self.completion?))
     }
 }
+
+#[cfg(test)]
+mod tests;

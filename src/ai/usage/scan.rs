@@ -115,9 +115,13 @@ impl Scanner {
 
     /// Goes to the next byte that says something, and over it.
     fn between<'a>(&mut self, bytes: &'a [u8], found: &mut Found) -> &'a [u8] {
-        let idle = self.meaning == Meaning::Nothing && self.container().place == Place::Nothing;
+        let place = self.container().place;
+        let idle = self.meaning == Meaning::Nothing && place == Place::Nothing;
         let skipped = if idle && self.depth > 0 { plain(bytes) } else { 0 };
         let Some((&byte, rest)) = bytes.get(skipped..).unwrap_or_default().split_first() else { return &[] };
+        if place == Place::Choices && !matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | b']') {
+            found.document.choices = Some(true);
+        }
         match byte {
             b'"' => {
                 let role = if self.at_key { Role::Key } else { Role::Value(self.meaning) };
@@ -147,7 +151,6 @@ impl Scanner {
         let parent = self.container().place;
         match self.place {
             Place::Choices if !is_object => found.document.choices = Some(false),
-            Place::Choice => found.document.choices = Some(true),
             Place::Usage if is_object && parent == Place::Top => found.document.usage = true,
             _ => {}
         }
@@ -225,20 +228,30 @@ impl Scanner {
         }
     }
 
-    /// Goes to the end of a text, or to its next escape.
-    fn text<'a>(&mut self, role: Role, bytes: &'a [u8], found: &mut Found) -> &'a [u8] {
-        let at = memchr2(b'"', b'\\', bytes);
-        let (part, end) = bytes.split_at(at.unwrap_or(bytes.len()));
-        self.part(role, part, part.len() as u64, found);
-        let Some((&end, rest)) = end.split_first() else { return &[] };
-        if end == b'\\' {
-            self.token = Token::Text(role, Escape::Begun);
-            self.word.push(b"\\");
-        } else {
-            self.token = Token::Between;
-            self.text_over(role, found);
+    /// Goes to the end of a text, or into an escape that is no single byte or does not end here.
+    fn text<'a>(&mut self, role: Role, mut bytes: &'a [u8], found: &mut Found) -> &'a [u8] {
+        loop {
+            let at = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+            let (part, end) = bytes.split_at(at);
+            match end {
+                [b'\\', byte, rest @ ..] if *byte != b'u' => {
+                    self.part(role, bytes.get(..at + 2).unwrap_or_default(), at as u64 + 1, found);
+                    bytes = rest;
+                }
+                [b'\\', rest @ ..] => {
+                    self.part(role, bytes.get(..=at).unwrap_or_default(), at as u64, found);
+                    self.token = Token::Text(role, Escape::Begun);
+                    return rest;
+                }
+                end => {
+                    self.part(role, part, at as u64, found);
+                    let Some((_, rest)) = end.split_first() else { return &[] };
+                    self.token = Token::Between;
+                    self.text_over(role, found);
+                    return rest;
+                }
+            }
         }
-        rest
     }
 
     /// One byte of an escape.
