@@ -150,27 +150,19 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// From the quote that opens it to behind the one that closes it. A quote is part of the string when an odd number of
-    /// backslashes stands before it.
+    /// From the quote that opens it to behind the one that closes it.
     fn skip_string(&mut self) -> Result<(), NotJson> {
         self.at += 1;
-        // An odd run of backslashes ends the piece before.
         let mut odd = false;
         loop {
             let rest = self.piece.get(self.at..).unwrap_or_default();
-            let quote = quote_in(rest);
-            let text = rest.get(..quote.unwrap_or(rest.len())).unwrap_or_default();
-            let run = text.iter().rev().take_while(|byte| **byte == b'\\').count();
-            odd = (run % 2 == 1) != (odd && run == text.len());
-            match quote {
-                Some(quote) => {
-                    self.at += quote + 1;
-                    if !std::mem::take(&mut odd) {
-                        return Ok(());
-                    }
-                }
-                None if !self.next_piece() => return Err(NotJson),
-                None => {}
+            if let Some(quote) = closing_quote(rest, odd) {
+                self.at += quote + 1;
+                return Ok(());
+            }
+            odd = is_escaped(rest, rest.len(), odd);
+            if !self.next_piece() {
+                return Err(NotJson);
             }
         }
     }
@@ -288,21 +280,47 @@ fn structure_in(bytes: &[u8]) -> Option<usize> {
     block.iter().position(|byte| is_structure(*byte)).map(|at| NEAR + free + at)
 }
 
-/// The first quote. In short strings, and between the quotes of code, it is near: a call of `memchr` would cost more than
-/// a look at eight bytes at once.
-fn quote_in(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let (words, _) = bytes.as_chunks::<8>();
-    for (nth, word) in words.iter().enumerate().take(4) {
-        // A byte that is zero borrows from its highest bit; the lowest one found is exact.
-        let zero = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'"'));
-        let found = zero.wrapping_sub(ONES) & !zero & (ONES << 7);
-        if found != 0 {
-            return usize::try_from(found.trailing_zeros() / 8).ok().map(|at| nth * 8 + at);
+/// The first quote that is not escaped; `odd`: an odd run of backslashes stands before the text.
+///
+/// Eight bytes at once, since in short strings and in code quotes are near, and waiting for one before looking for the
+/// next is what takes time; by `memchr` where none is near.
+fn closing_quote(text: &[u8], odd: bool) -> Option<usize> {
+    const NEAR: usize = 4;
+    let (words, end) = text.as_chunks::<8>();
+    let (mut nth, mut without) = (0, 0);
+    while let Some(word) = words.get(nth) {
+        let mut quotes = quotes_in(*word);
+        without = if quotes == 0 { without + 1 } else { 0 };
+        while quotes != 0 {
+            let at = nth * 8 + usize::try_from(quotes.trailing_zeros() / 8).ok()?;
+            if !is_escaped(text, at, odd) {
+                return Some(at);
+            }
+            quotes &= quotes - 1;
+        }
+        nth += 1;
+        if without == NEAR {
+            nth += memchr(b'"', text.get(nth * 8..)?)? / 8;
+            without = 0;
         }
     }
-    let near = words.len().min(4) * 8;
-    memchr(b'"', bytes.get(near..)?).map(|at| near + at)
+    let at = text.len() - end.len();
+    (at..text.len()).find(|at| text.get(*at) == Some(&b'"') && !is_escaped(text, *at, odd))
+}
+
+/// Whether an odd run of backslashes stands before this place.
+fn is_escaped(text: &[u8], at: usize, odd: bool) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    let run = before.iter().rev().take_while(|byte| **byte == b'\\').count();
+    (run % 2 == 1) != (odd && run == at)
+}
+
+/// The highest bit of each byte that is a quote, the first byte lowest.
+fn quotes_in(word: [u8; 8]) -> u64 {
+    const LOW: u64 = u64::from_ne_bytes([0x7f; 8]);
+    let zero = u64::from_le_bytes(word) ^ u64::from_ne_bytes([b'"'; 8]);
+    // Adding carries into the highest bit of a byte unless its others are all zero, and never into the next byte.
+    !(((zero & LOW) + LOW) | zero | LOW)
 }
 
 /// In few comparisons: a bracket and a brace differ in one bit, `"` and `#` do, and `'` and `/`.

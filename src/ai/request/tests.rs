@@ -546,3 +546,44 @@ proptest! {
         }
     }
 }
+
+/// Long enough for what looks at many bytes at once; `\n` is an escape wherever it comes from.
+fn long_text() -> impl Strategy<Value = String> {
+    const PIECES: [&str; 7] =
+        ["nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", "\\\\", "\\\"", "nnnnnnnnn", "n", "\"", "\\"];
+    prop::collection::vec(prop::sample::select(&PIECES[..6]), 0..40)
+        .prop_flat_map(|pieces| {
+            let odd = prop::collection::vec(prop::bool::weighted(0.02), pieces.len());
+            (Just(pieces), odd)
+        })
+        .prop_map(|(pieces, odd)| {
+            let quotes = |(piece, odd): (&str, bool)| {
+                match piece {
+                    "\"" if !odd => "n",
+                    _ if odd => PIECES[6],
+                    piece => piece,
+                }
+                .to_owned()
+            };
+            pieces.into_iter().zip(odd).map(quotes).collect()
+        })
+}
+
+proptest! {
+    #[test]
+    fn long_strings_end_where_they_end_for_a_full_parser(
+        text in long_text(),
+        digits in 1..120usize,
+        cuts in prop::collection::vec(any::<usize>(), 0..5),
+    ) {
+        let numbers = "1".repeat(digits);
+        let body = format!("{{\"a\":\"{text}\",\"model\":\"m\"}}");
+        let members = reference(body.as_bytes()).and_then(|members| members.call().ok());
+        prop_assert_eq!(without_places(read(&split(body.as_bytes(), &cuts))).ok(), members);
+        // Inside of an array a full parser refuses more.
+        let body = format!("{{\"a\":[{numbers},[{numbers}],\"{text}\",{numbers}],\"model\":\"m\"}}");
+        if let Some(members) = reference(body.as_bytes()) {
+            prop_assert_eq!(without_places(read(&split(body.as_bytes(), &cuts))), members.call());
+        }
+    }
+}
