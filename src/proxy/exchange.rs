@@ -29,6 +29,9 @@ pub async fn run(
         return Ok(Outcome::NoServer);
     };
     backend.budget.request(context.now());
+    if backend.hedge.is_some() {
+        backend.hedge_budget.request(context.now());
+    }
     context.backend_session = Some(backend.stats.traffic.session(context.now()));
     context.repeatable = may_be_sent_twice(session);
     let worker = context.worker.clone();
@@ -121,7 +124,7 @@ async fn once<'a>(
     course: &mut Course<'a>,
 ) -> pingora::Result<Result<Ended, Outcome>> {
     let (asked, whole) = (clock::instant(), body.is_done(session));
-    let late = hedge::due(context, session, body, course);
+    let late = hedge::due(context, course);
     let mut reuse = true;
     loop {
         let Some(index) = context.server else { return Ok(Err(Outcome::Internal)) };
@@ -135,8 +138,8 @@ async fn once<'a>(
             Ok(Ended { result: Err(Miss::Stale), .. }) if reuse => reuse = false,
             Err(outcome) => {
                 // While the client still sends, the server need not answer.
-                if let Some(slot) = context.slot.as_ref().filter(|_| whole) {
-                    judgement::waited(course.worker, course.backend, slot, asked.elapsed());
+                if let (Some(slot), Some(whole)) = (&context.slot, body.done_at(session)) {
+                    judgement::waited(course.worker, course.backend, slot, whole.max(asked).elapsed());
                 }
                 return Ok(Err(outcome));
             }

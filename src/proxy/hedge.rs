@@ -18,19 +18,21 @@ use crate::proxy::context::Context;
 use crate::proxy::course::{Course, Place};
 use crate::proxy::judgement;
 
-/// When a second server is due; `None`: never. Only a whole request for a stream is hedged, at its first attempt: what is
-/// learned is when streams begin.
-pub fn due(
-    context: &Context,
-    session: &mut ServerSession,
-    body: &mut Body<'_>,
-    course: &Course<'_>,
-) -> Option<Duration> {
+/// How long after its beginning an attempt is late; `None`: never. Only the first attempt of a request is hedged.
+pub fn due(context: &Context, course: &Course<'_>) -> Option<Duration> {
     let hedge = course.backend.hedge.as_ref()?;
-    if context.attempts != 1 || !context.repeatable || !course.is_ai_call() || !body.is_done(session) {
+    if context.attempts != 1 || !context.repeatable || !course.is_ai_call() {
         return None;
     }
-    let late = course.backend.learned.quantile(hedge.quantile, context.now())?.max(hedge.at_least);
+    Some(course.backend.learned.quantile(hedge.quantile, context.now())?.max(hedge.at_least))
+}
+
+/// Whether it is a whole request for a stream: what is learned is when streams begin. Known only once the attempt is
+/// under way: the body is read meanwhile.
+fn wants_stream(session: &mut ServerSession, body: &mut Body<'_>) -> bool {
+    if !body.is_done(session) {
+        return false;
+    }
     let parts = body.feed.parts();
     let whole = parts.iter().fold(None::<Box<dyn std::io::Read>>, |before, part| {
         let part = part.clone().reader();
@@ -39,7 +41,7 @@ pub fn due(
             None => Box::new(part),
         })
     });
-    ai::request::wants_stream(whole?).then_some(late)
+    whole.is_some_and(ai::request::wants_stream)
 }
 
 enum Side {
@@ -72,7 +74,8 @@ pub async fn race<'a>(
         Ok(Some(ended)) => return Ok(Ok(ended)),
         Err(outcome) => return Ok(Err(outcome)),
     }
-    let Some(mut place) = place(context, course) else {
+    let place = if wants_stream(session, body) { place(context, course) } else { None };
+    let Some(mut place) = place else {
         return Ok(body.meanwhile(context, session, first).await);
     };
     let index = place.slot.index();
@@ -94,6 +97,8 @@ pub async fn race<'a>(
                 judgement::of(course.worker, course.backend, slot, &ended, borrows);
                 course.tried.insert(failed);
             }
+            // Its connection ends before its place is given to the next one.
+            drop(ended);
             context.occupy(place);
             Ok(body.meanwhile(context, session, second).await)
         }
@@ -116,6 +121,7 @@ pub async fn race<'a>(
                 context.borrows_key(session),
             );
             course.tried.insert(index);
+            drop(ended);
             drop(place);
             Ok(body.meanwhile(context, session, first).await)
         }
