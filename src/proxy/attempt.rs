@@ -89,6 +89,8 @@ pub struct Ended {
     pub content_at: Option<Instant>,
     /// What was wrong with the answer.
     pub fault: Option<&'static str>,
+    /// The server gave up this request, not its connection.
+    was_reset: bool,
     pub result: Result<Answer, Miss>,
 }
 
@@ -100,6 +102,7 @@ pub async fn run(order: Order<'_>) -> Ended {
         head_at: None,
         content_at: None,
         fault: None,
+        was_reset: false,
         result: Err(Miss::OutOfTime),
     };
     let session = match connection(&order, &mut ended).await {
@@ -109,10 +112,12 @@ pub async fn run(order: Order<'_>) -> Ended {
             return ended;
         }
     };
-    let (reused, begun) = (session.was_reused(), clock::instant());
+    let (reused, begun) = (order.reuse && session.was_reused(), clock::instant());
     ended.result = match exchange(order, session, &mut ended).await {
-        // One that had the request for longer has worked on it.
-        Err(Miss::Failed(Failure::Empty)) if reused && begun.elapsed() < STALE => Err(Miss::Stale),
+        // One that had the request for longer has worked on it, and so has one that resets it alone.
+        Err(Miss::Failed(Failure::Empty)) if reused && !ended.was_reset && begun.elapsed() < STALE => {
+            Err(Miss::Stale)
+        }
         result => result,
     };
     ended
@@ -235,10 +240,11 @@ async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Resu
 }
 
 fn failed(fault: Fault, ended: &mut Ended) -> Miss {
+    ended.was_reset = fault == Fault::Reset;
     Miss::Failed(match fault {
         Fault::Refused => Failure::Refused,
-        Fault::Cut if ended.head_at.is_some() => Failure::CutEarly,
-        Fault::Cut => Failure::Empty,
+        Fault::Cut | Fault::Reset if ended.head_at.is_some() => Failure::CutEarly,
+        Fault::Cut | Fault::Reset => Failure::Empty,
         Fault::Broken(reason) => {
             ended.fault = Some(reason);
             Failure::Broken

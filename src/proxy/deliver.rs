@@ -109,8 +109,11 @@ fn head(context: &Context, session: &ServerSession, answer: &Answer) -> pingora:
         if *name == request_id::NAME {
             head.append_header(UPSTREAM_REQUEST_ID, value)?;
         } else if *name == CONTENT_LENGTH {
-            // RFC 9110 8.6: a 204 has none.
-            if theirs.status != StatusCode::NO_CONTENT {
+            // RFC 9110 8.6: a 204 has none. A 304 may tell one, but clients on HTTP/2 take it for a broken promise.
+            let none = theirs.status == StatusCode::NO_CONTENT
+                || (theirs.status == StatusCode::NOT_MODIFIED
+                    && session.req_header().version == Version::HTTP_2);
+            if !none {
                 head.insert_header(name, value)?;
             }
         } else if (!ends_here.is_empty() && !upgraded && ends_here.names().any(|ends| ends == name))
@@ -184,7 +187,7 @@ async fn pump(
             // Behind the last event nothing is missing, however the server ends.
             Ok(Event::Server(Err(_))) if tail.is_over() => return Outcome::Completed,
             Ok(Event::Server(Err(Fault::Broken(_)))) => return Outcome::AnswerBroken,
-            Ok(Event::Server(Err(Fault::Cut | Fault::Refused))) => return Outcome::AnswerCut,
+            Ok(Event::Server(Err(Fault::Cut | Fault::Reset | Fault::Refused))) => return Outcome::AnswerCut,
             Ok(Event::Client(Ok(part))) => {
                 // The server answered while the client still sends: the rest goes on to it.
                 let Ok(part) = body.take(part) else { return Outcome::BodyTooLargeInAnswer };

@@ -23,7 +23,11 @@ fn fault(error: &h2::Error) -> Fault {
     let reason = error.reason();
     if error.is_remote() {
         let untouched = matches!(reason, Some(Reason::REFUSED_STREAM | Reason::HTTP_1_1_REQUIRED));
-        return if error.is_go_away() || untouched { Fault::Refused } else { Fault::Cut };
+        return match error.is_reset() {
+            _ if error.is_go_away() || untouched => Fault::Refused,
+            true => Fault::Reset,
+            false => Fault::Cut,
+        };
     }
     match reason {
         // Ours, for what the server sent.

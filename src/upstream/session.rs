@@ -22,6 +22,8 @@ pub enum Fault {
     Refused,
     /// The connection or the stream ended too early.
     Cut,
+    /// The server gave up this exchange alone, before it answered: it had the request, and the connection is well.
+    Reset,
     /// What came is not HTTP; the reason, a label.
     Broken(&'static str),
 }
