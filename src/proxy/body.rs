@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::EXPECT;
@@ -13,6 +13,7 @@ use pingora::ErrorType;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 
+use crate::base::clock;
 use crate::outcome::Outcome;
 use crate::proxy::context::Context;
 use crate::proxy::feed::Feed;
@@ -32,8 +33,8 @@ pub struct Body<'a> {
     limit: u64,
     /// The client waits to be told to go on.
     expects_continue: bool,
-    /// It has come whole. HTTP/2 trailers end it too, of which Pingora's session knows nothing.
-    done: bool,
+    /// When it had come whole. HTTP/2 trailers end it too, of which Pingora's session knows nothing.
+    done: Option<Instant>,
 }
 
 /// What may happen while something is waited for.
@@ -56,7 +57,7 @@ impl<'a> Body<'a> {
             received: 0,
             limit,
             expects_continue: !no_body && expects_continue(head),
-            done: false,
+            done: None,
         };
         if no_body {
             body.end();
@@ -65,13 +66,18 @@ impl<'a> Body<'a> {
     }
 
     fn end(&mut self) {
-        self.done = true;
+        self.done.get_or_insert_with(clock::instant);
         self.feed.end();
     }
 
     /// Whether the client has sent all of it.
     pub fn is_done(&mut self, session: &mut ServerSession) -> bool {
-        if !self.done && session.is_body_done() {
+        self.done_at(session).is_some()
+    }
+
+    /// When the client had sent all of it; `None`: it still sends.
+    pub fn done_at(&mut self, session: &mut ServerSession) -> Option<Instant> {
+        if self.done.is_none() && session.is_body_done() {
             self.end();
         }
         self.done
@@ -139,7 +145,13 @@ impl<'a> Body<'a> {
                 .await
             };
             match event {
-                Event::Value(value) => return Ok(value),
+                Event::Value(value) => {
+                    // It may have come right before what is returned.
+                    if self.feed.has_interim() {
+                        self.tell(session).await.map_err(|_| Outcome::ClientLeft)?;
+                    }
+                    return Ok(value);
+                }
                 Event::News => self.tell(session).await.map_err(|_| Outcome::ClientLeft)?,
                 Event::Client(Ok(part)) => {
                     if let Some(part) = self.take(part)? {
