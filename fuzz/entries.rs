@@ -19,6 +19,7 @@ pub mod proxy_protocol;
 pub mod request_head;
 pub mod response_head;
 pub mod rewrite_path;
+pub mod stream_meter;
 
 mod pieces;
 mod reference;
@@ -45,4 +46,5 @@ pub const ENTRIES: &[Entry] = &[
     ("request_head", request_head::run),
     ("response_head", response_head::run),
     ("rewrite_path", rewrite_path::run),
+    ("stream_meter", stream_meter::run),
 ];

@@ -93,7 +93,7 @@ impl Lines {
             let name = self.name();
             if name == DATA {
                 self.line = Line::Colon;
-            } else if !DATA.starts_with(name) && !(self.first && BOM.starts_with(name)) {
+            } else if !(DATA.starts_with(name) || self.first && BOM.starts_with(name)) {
                 self.line = Line::Other;
             }
         }

@@ -49,7 +49,7 @@ fn passed<'a>(mut meter: StreamMeter, pieces: impl IntoIterator<Item = &'a [u8]>
             Passed::Instead(bytes) => out.extend_from_slice(bytes),
         }
     }
-    out.extend_from_slice(&meter.finish().to_vec());
+    out.extend_from_slice(meter.finish());
     (out, meter)
 }
 

@@ -142,7 +142,7 @@ proptest! {
             prop_assert!(told > events);
             events = told - 1;
         }
-        out.extend_from_slice(&meter.finish().to_vec());
+        out.extend_from_slice(meter.finish());
         prop_assert_eq!(out, text);
     }
 
