@@ -17,6 +17,7 @@ mod balancing;
 mod binds;
 mod body_memory;
 mod breaker;
+mod chaos;
 mod checks;
 mod checks_expect;
 mod checks_http2;

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod certificates;
+pub mod chaos;
 pub mod curl;
 pub mod edge;
 pub mod fickle;

@@ -32,8 +32,6 @@ pub struct Chaos {
 /// A chat completion that arrived whole.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    pub id: String,
-    pub stream: bool,
     /// What was done to it.
     pub fault: Fault,
     pub sent: Sent,
@@ -46,6 +44,8 @@ struct Shared {
     start: Instant,
     stopping: AtomicBool,
     killed: AtomicBool,
+    /// Instead of what the schedule says.
+    ordered: Mutex<Option<Fault>>,
     listener: Mutex<Option<Arc<Socket>>>,
     connections: AtomicUsize,
     others: AtomicUsize,
@@ -64,6 +64,7 @@ impl Chaos {
             start: now(),
             stopping: AtomicBool::new(false),
             killed: AtomicBool::new(false),
+            ordered: Mutex::default(),
             listener: Mutex::default(),
             connections: AtomicUsize::new(0),
             others: AtomicUsize::new(0),
@@ -84,10 +85,6 @@ impl Chaos {
         &self.shared.name
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.shared.address
-    }
-
     pub fn url(&self) -> String {
         format!("http://{}", self.shared.address)
     }
@@ -96,9 +93,10 @@ impl Chaos {
         &self.shared.schedule
     }
 
-    /// What it does now.
-    pub fn fault(&self) -> Fault {
-        self.shared.fault()
+    /// From now on it does this, whatever its schedule says.
+    pub fn act(&self, fault: Fault) {
+        *self.shared.ordered.lock().unwrap() = Some(fault);
+        self.shared.listen_or_not();
     }
 
     /// As if its process was killed: all connections end, nobody listens any more.
@@ -106,12 +104,6 @@ impl Chaos {
         self.shared.killed.store(true, Ordering::SeqCst);
         self.shared.listen_or_not();
         self.shared.end_connections();
-    }
-
-    /// It goes on as its schedule says.
-    pub fn revive(&self) {
-        self.shared.killed.store(false, Ordering::SeqCst);
-        self.shared.listen_or_not();
     }
 
     /// Chat completions that arrived whole, in order of arrival.
@@ -160,7 +152,8 @@ impl Drop for Chaos {
 
 impl Shared {
     fn fault(&self) -> Fault {
-        self.schedule.at(self.start.elapsed())
+        let ordered = *self.ordered.lock().unwrap();
+        ordered.unwrap_or_else(|| self.schedule.at(self.start.elapsed()))
     }
 
     fn going_on(&self) -> bool {
@@ -242,7 +235,7 @@ impl Shared {
 
     fn answer(&self, connection: &mut Connection, question: Option<Question>) -> After {
         let fault = self.fault();
-        let place = question.as_ref().map(|question| self.record(question, fault));
+        let place = question.as_ref().map(|_| self.record(fault));
         if place.is_none() {
             self.others.fetch_add(1, Ordering::SeqCst);
         }
@@ -255,10 +248,9 @@ impl Shared {
         Answerer { connection, server, question: question.as_ref(), sent: &mut sent }.answer(fault)
     }
 
-    fn record(&self, question: &Question, fault: Fault) -> usize {
+    fn record(&self, fault: Fault) -> usize {
         let mut seen = self.seen.lock().unwrap();
-        let Question { id, stream } = question.clone();
-        seen.push(Seen { id, stream, fault, sent: Sent::Nothing });
+        seen.push(Seen { fault, sent: Sent::Nothing });
         seen.len() - 1
     }
 }

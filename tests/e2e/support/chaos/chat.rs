@@ -42,15 +42,6 @@ pub fn check(answer: &Message, id: &str) -> Result<(), String> {
     }
 }
 
-/// The name of the server that answered.
-pub fn answered_by(answer: &Message) -> Option<String> {
-    let text = answer.text();
-    let first =
-        text.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line)).find(|line| !line.is_empty())?;
-    let body: Value = serde_json::from_str(first).ok()?;
-    body["system_fingerprint"].as_str().map(str::to_owned)
-}
-
 fn plain_content(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     body["choices"][0]["message"]["content"].as_str().map(str::to_owned)

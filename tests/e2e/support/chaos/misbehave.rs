@@ -78,7 +78,10 @@ impl Answerer<'_> {
                 let quota = [("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "1s")];
                 self.refuse(429, &quota)
             }
-            Fault::CutAfterContent => self.cut_after_content(),
+            Fault::StallAfterContent => {
+                self.some_content();
+                After::Stall
+            }
         }
     }
 
@@ -154,15 +157,11 @@ impl Answerer<'_> {
         self.begin(answer(status, &headers, chat::error_body("scripted")), After::GoOn)
     }
 
-    fn cut_after_content(&mut self) -> After {
+    fn some_content(&mut self) {
         let right = self.right();
         let content = right.content.concat();
         self.send([right.head, right.beginning].concat(), Sent::Beginning);
-        let some = &content[..content.len() / 2];
-        self.send(some, Sent::Content);
-        // A reset overtakes what was sent before it, unless that is given time to arrive.
-        thread::sleep(Duration::from_millis(20));
-        After::Reset
+        self.send(&content[..content.len() / 2], Sent::Content);
     }
 
     fn begin(&mut self, bytes: impl AsRef<[u8]>, after: After) -> After {

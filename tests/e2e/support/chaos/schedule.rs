@@ -36,8 +36,8 @@ pub enum Fault {
     QuotaExhausted,
     ServerError,
     Unavailable,
-    /// Resets when some of the content was sent: what no proxy can hide.
-    CutAfterContent,
+    /// Sends some of the content, then no more: what no proxy can hide when the server is gone then.
+    StallAfterContent,
 }
 
 impl Fault {
