@@ -61,8 +61,8 @@ pub struct Admission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denial {
     pub limit: Limit,
-    /// Until a request fits if nothing more comes, more than zero: exact for requests and tokens, 1 s for concurrency. Tokens
-    /// may fit earlier, when a request in flight turns out to need less than it reserved.
+    /// Until a request fits if nothing more comes, more than zero: exact for requests and tokens, 1 s for
+    /// concurrency. Tokens may fit earlier, when a request in flight needs less than it reserved.
     pub retry_after: Duration,
     pub figures: Figures,
 }
