@@ -19,6 +19,7 @@ pub mod reload;
 pub mod rude;
 pub mod scratch;
 pub mod site;
+pub mod sse;
 pub mod tls;
 pub mod tls_client;
 pub mod upstream;
