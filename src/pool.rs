@@ -16,12 +16,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use self::balance::Draw;
-use self::condition::{Place, Standing, flags};
+use self::condition::{Look, Place, Standing, flags};
 use self::find::Found;
 use self::health::Thresholds;
 use self::queue::{Entered, Who};
 use crate::base::clock::Tick;
 
+pub mod allowed;
 pub mod balance;
 pub mod breaker;
 mod condition;
@@ -40,6 +41,7 @@ mod slow_start;
 pub mod status;
 pub mod tier;
 
+pub use self::allowed::Allowed;
 pub use self::queue::{Queue, Ticket};
 pub use self::retry::{Budget, Policy, Tried};
 pub use self::server::Server;
@@ -106,6 +108,14 @@ pub struct Ask<'a> {
     pub draw: Draw,
     /// Whose it is: for its place in the queue.
     pub who: Who,
+    /// The servers that it may use; `None`: any.
+    pub only: Option<&'a Allowed>,
+}
+
+impl Ask<'_> {
+    fn may_use(&self, index: usize) -> bool {
+        self.only.is_none_or(|only| only.contains(index))
+    }
 }
 
 /// What to do next with a request.
@@ -160,7 +170,7 @@ impl Pool {
     ///
     /// While others wait, a newcomer does not overtake them.
     pub fn pick(&self, ask: &Ask<'_>) -> Pick {
-        match self.find(ask, self.queue.has_first_attempts()) {
+        match self.find(ask, self.queue.has_first_attempts(ask.who.wants)) {
             Found::Slot(slot) => Pick::Server(slot),
             Found::Nothing => Pick::NoServer,
             Found::Busy => self.wait(ask),
@@ -315,17 +325,26 @@ impl Pool {
         self.members.iter().filter(|member| self.is_usable(member, now)).count()
     }
 
-    /// Whether a retry has somewhere else to go than to those in `tried`.
-    pub fn has_other(&self, tried: &Tried, now: Tick) -> bool {
-        let looks = || self.members.iter().map(|member| self.look(member, now)).enumerate();
+    /// Whether a server that the request may use is usable.
+    pub fn has_usable(&self, ask: &Ask<'_>) -> bool {
+        self.looks(ask).any(|(_, look)| look.standing != Standing::Out)
+    }
+
+    /// Whether a retry has somewhere else to go than to those in `ask.tried`.
+    pub fn has_other(&self, ask: &Ask<'_>) -> bool {
         let good = |standing| matches!(standing, Standing::Well | Standing::Slow);
-        let mut others = looks().filter(|(index, look)| !tried.contains(*index) && !look.saturated);
-        if others.any(|(_, look)| good(look.standing)) {
+        let untried = |index: usize| !ask.tried.contains(index);
+        if self.looks(ask).any(|(index, look)| untried(index) && !look.saturated && good(look.standing)) {
             return true;
         }
-        let mut others = looks().filter(|(index, _)| !tried.contains(*index));
-        !looks().any(|(_, look)| good(look.standing))
-            && others.any(|(_, look)| look.standing == Standing::Misconfigured)
+        !self.looks(ask).any(|(_, look)| good(look.standing))
+            && self.looks(ask).any(|(index, look)| untried(index) && look.standing == Standing::Misconfigured)
+    }
+
+    /// What holds of each server that the request may use.
+    fn looks(&self, ask: &Ask<'_>) -> impl Iterator<Item = (usize, Look)> {
+        let members = self.members.iter().enumerate().filter(|(index, _)| ask.may_use(*index));
+        members.map(|(index, member)| (index, self.look(member, ask.draw.now)))
     }
 
     /// Who takes first attempts now. A change of it is an event.
@@ -341,11 +360,21 @@ impl Pool {
     /// While nothing is usable: how long until the first server comes back by time alone (a cooldown, an open breaker, an
     /// ejection). `None`: nobody knows. Zero when something is usable.
     pub fn back_in(&self, now: Tick) -> Option<Duration> {
-        if self.usable_count(now) > 0 {
+        self.back_in_for(None, now)
+    }
+
+    /// The same of those among `only`.
+    pub fn back_in_for(&self, only: Option<&Allowed>, now: Tick) -> Option<Duration> {
+        let members = self.members.iter().enumerate();
+        let members: Vec<&Member> = members
+            .filter(|(index, _)| only.is_none_or(|only| only.contains(*index)))
+            .map(|(_, member)| member)
+            .collect();
+        if members.iter().any(|member| self.is_usable(member, now)) {
             return Some(Duration::ZERO);
         }
         let back = |member: &Member| member.server.back_at(&self.place(member), now);
-        self.members.iter().filter_map(back).min().map(|at| at.since(now))
+        members.into_iter().filter_map(back).min().map(|at| at.since(now))
     }
 
     /// What a server is, all in all; `NotChecked` for a position that there is not.

@@ -5,6 +5,7 @@ pub mod compile;
 pub mod events;
 pub mod gate;
 pub mod memory;
+pub mod models;
 pub mod snapshot;
 pub mod state;
 pub mod store;

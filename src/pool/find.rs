@@ -21,6 +21,15 @@ struct Wanted<'a> {
     line: Line,
     /// Not those that the request failed on; `None`: whoever.
     untried: Option<&'a super::Tried>,
+    /// Those that it may use; `None`: all.
+    only: Option<&'a super::Allowed>,
+}
+
+impl Wanted<'_> {
+    fn has(&self, index: usize) -> bool {
+        self.only.is_none_or(|only| only.contains(index))
+            && self.untried.is_none_or(|tried| !tried.contains(index))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,14 +62,13 @@ struct Help {
 impl Pool {
     /// `gated`: the room in the tier that takes first attempts belongs to those who wait already.
     pub(super) fn find(&self, ask: &Ask<'_>, gated: bool) -> Found {
-        let now = ask.draw.now;
         let found = self.find_once(ask, gated);
         let missed = match found {
             Found::Slot(_) => false,
             // One went and another came while we looked.
-            Found::Nothing => self.usable_count(now) > 0,
+            Found::Nothing => self.has_usable(ask),
             // Another request may have been faster with the last trial: then others are to be asked.
-            Found::Busy => self.rules.breaker.is_some() && self.any_half_open(now),
+            Found::Busy => self.rules.breaker.is_some() && self.any_half_open(ask),
         };
         if missed { self.find_once(ask, gated) } else { found }
     }
@@ -69,7 +77,7 @@ impl Pool {
         let found = if ask.tried.is_empty() { self.first(ask, gated) } else { self.again(ask, gated) };
         match found {
             // Half open, and every place of a trial is taken: it may be well in a moment.
-            Found::Nothing if self.any_half_open(ask.draw.now) => Found::Busy,
+            Found::Nothing if self.any_half_open(ask) => Found::Busy,
             found => found,
         }
     }
@@ -83,7 +91,7 @@ impl Pool {
             }
         }
         for line in [Line::Well, Line::Last] {
-            let wanted = Wanted { line, untried: None };
+            let wanted = Wanted { line, untried: None, only: ask.only };
             for tier in &self.tiers {
                 match self.take(tier, ask.draw, gated, wanted) {
                     Choice::Taken(slot) => return Found::Slot(slot),
@@ -99,7 +107,7 @@ impl Pool {
     fn first_with_help(&self, ask: &Ask<'_>, gated: bool, help: Help) -> Found {
         let stays = share_of(ask.draw) < help.share;
         let two = if stays { [help.active, help.helping] } else { [help.helping, help.active] };
-        let wanted = Wanted { line: Line::Well, untried: None };
+        let wanted = Wanted { line: Line::Well, untried: None, only: ask.only };
         let mut found = Found::Nothing;
         for tier in (0..help.active).chain(two).filter_map(|position| self.tiers.get(position)) {
             match self.take(tier, ask.draw, gated, wanted) {
@@ -118,7 +126,7 @@ impl Pool {
         let untried = Some(ask.tried);
         let order = [(Line::Well, untried), (Line::Slow, untried), (Line::Well, None), (Line::Last, None)];
         for (line, untried) in order {
-            match self.walk(ask.draw, gated, Wanted { line, untried }) {
+            match self.walk(ask.draw, gated, Wanted { line, untried, only: ask.only }) {
                 Found::Nothing => {}
                 found => return found,
             }
@@ -144,14 +152,14 @@ impl Pool {
     }
 
     fn has(&self, tier: &Tier, wanted: Wanted<'_>, now: Tick) -> bool {
-        self.of(tier).any(|(_, member)| {
+        self.of(tier).any(|(index, member)| {
             let look = self.look(member, now);
-            wanted.line.has(look.standing) && !look.saturated
+            wanted.has(index) && wanted.line.has(look.standing) && !look.saturated
         })
     }
 
-    fn any_half_open(&self, now: Tick) -> bool {
-        self.members.iter().any(|member| self.look(member, now).half_open)
+    fn any_half_open(&self, ask: &Ask<'_>) -> bool {
+        self.looks(ask).any(|(_, look)| look.half_open)
     }
 
     pub(super) fn of<'a>(&'a self, tier: &'a Tier) -> impl Iterator<Item = (usize, &'a Member)> {
@@ -248,7 +256,7 @@ impl Servers for Shown<'_> {
 
     fn look(&self, position: usize) -> Candidate {
         let Some((index, member)) = self.at(position) else { return Candidate::Out };
-        if self.wanted.untried.is_some_and(|tried| tried.contains(index)) {
+        if !self.wanted.has(index) {
             return Candidate::Out;
         }
         let look = self.pool.look(member, self.now);

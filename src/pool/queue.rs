@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use ahash::AHashMap;
 use parking_lot::Mutex;
 
 use self::line::Line;
@@ -27,6 +28,8 @@ pub struct Queue {
     waiting: AtomicUsize,
     /// Those among them that wait for the active tier, as newcomers would.
     first_attempts: AtomicUsize,
+    /// The same by [`Who::wants`].
+    wants: Mutex<AHashMap<u64, usize>>,
     line: Mutex<Line>,
 }
 
@@ -45,6 +48,8 @@ pub struct Who {
     pub priority: Priority,
     /// Any two requests of one client have the same.
     pub client: u64,
+    /// Which servers it may use: two requests that may use the same ones have the same. 0: any.
+    pub wants: u64,
 }
 
 /// What came of trying to wait.
@@ -71,9 +76,30 @@ impl Queue {
         self.line.lock().peak
     }
 
-    /// Whether first attempts wait: then a free place in the active tier is theirs.
-    pub(super) fn has_first_attempts(&self) -> bool {
-        self.first_attempts.load(Ordering::Relaxed) > 0
+    /// Whether first attempts wait for what this one wants, or for any server: then a free place in the active tier is
+    /// theirs. Those that wait for other servers keep nobody from an idle one.
+    pub(super) fn has_first_attempts(&self, wants: u64) -> bool {
+        if self.first_attempts.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let waiting = self.wants.lock();
+        waiting.contains_key(&0) || waiting.contains_key(&wants)
+    }
+
+    fn first_attempt_joins(&self, wants: u64) {
+        *self.wants.lock().entry(wants).or_default() += 1;
+        self.first_attempts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn first_attempt_leaves(&self, wants: u64) {
+        self.first_attempts.fetch_sub(1, Ordering::Relaxed);
+        let mut waiting = self.wants.lock();
+        if let Some(count) = waiting.get_mut(&wants) {
+            *count -= 1;
+            if *count == 0 {
+                waiting.remove(&wants);
+            }
+        }
     }
 
     /// Takes a place in the line, unless `look` (told whether others wait already) finds something now, or `max` wait.
@@ -90,13 +116,13 @@ impl Queue {
     ) -> Entered<T> {
         let mut line = self.line.lock();
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        let found = look(self.has_first_attempts());
+        let found = look(self.has_first_attempts(who.wants));
         if found.is_some() || line.len() >= max {
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             return found.map_or(Entered::Full, Entered::Served);
         }
         if first_attempt {
-            self.first_attempts.fetch_add(1, Ordering::Relaxed);
+            self.first_attempt_joins(who.wants);
         }
         let id = line.join(who, first_attempt);
         Entered::Waiting(Ticket { queue: Arc::clone(self), id, served: false })
@@ -163,7 +189,7 @@ impl Drop for Ticket {
         let mut line = self.queue.line.lock();
         let Some(left) = line.leave(self.id, self.served) else { return };
         if left.first_attempt {
-            self.queue.first_attempts.fetch_sub(1, Ordering::Relaxed);
+            self.queue.first_attempt_leaves(left.wants);
         }
         self.queue.waiting.fetch_sub(1, Ordering::SeqCst);
         drop(line);

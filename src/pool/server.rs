@@ -386,7 +386,9 @@ mod tests {
         });
         let request = move || {
             let (tried, draw, who) = (Tried::default(), balance::Draw::default(), Default::default());
-            let Pick::Server(mut slot) = pool.pick(&Ask { tried: &tried, draw, who }) else { panic!() };
+            let Pick::Server(mut slot) = pool.pick(&Ask { tried: &tried, draw, who, only: None }) else {
+                panic!()
+            };
             pool.tell(&mut slot, Sign::Well, Tick(0))
         };
         request();

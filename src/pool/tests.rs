@@ -49,7 +49,7 @@ fn tried(indexes: &[usize]) -> Tried {
 }
 
 fn ask(tried: &Tried, draw: Draw) -> Ask<'_> {
-    Ask { tried, draw, who: Who::default() }
+    Ask { tried, draw, who: Who::default(), only: None }
 }
 
 #[track_caller]
@@ -125,7 +125,10 @@ fn a_retry_prefers_another_server_also_of_a_later_tier() {
     let pool = pool(&[(1, 0), (1, 0), (2, 0)]);
     assert_eq!(order(&pool, &tried(&[0]), 2), [1, 1]);
     assert_eq!(order(&pool, &tried(&[0, 1]), 2), [2, 2]);
-    assert!(pool.has_other(&tried(&[0, 1]), Tick(1)) && !pool.has_other(&tried(&[0, 1, 2]), Tick(1)));
+    assert!(
+        pool.has_other(&ask(&tried(&[0, 1]), Draw::default()))
+            && !pool.has_other(&ask(&tried(&[0, 1, 2]), Draw::default()))
+    );
     let again = order(&pool, &tried(&[0, 1, 2]), 4);
     assert_eq!(
         again.iter().filter(|index| **index == 2).count(),
@@ -335,4 +338,27 @@ fn block_on(mut ticket: Ticket) -> Ticket {
             Poll::Pending => thread::park(),
         }
     }
+}
+
+#[test]
+fn a_request_uses_only_servers_that_it_may_use() {
+    let pool = pool(&[(1, 1), (1, 1), (2, 1)]);
+    let tried = Tried::default();
+    let of = |servers: &[usize]| servers.iter().copied().collect::<Allowed>();
+    let (last, middle, none) = (of(&[2]), of(&[1]), of(&[]));
+    let only = |allowed, wants| {
+        let who = Who { wants, ..Who::default() };
+        Ask { only: Some(allowed), who, ..ask(&tried, Draw::default()) }
+    };
+    let held = slot(pool.pick(&only(&last, 2)));
+    assert_eq!(held.index(), 2, "tiers of servers that it may not use do not count");
+    let Pick::Wait(_waiting) = pool.pick(&only(&last, 2)) else { panic!("it waits for its own") };
+    assert_eq!(
+        slot(pool.pick(&only(&middle, 1))).index(),
+        1,
+        "who waits for another server is not before it"
+    );
+    assert!(matches!(pool.pick(&only(&none, 9)), Pick::NoServer));
+    assert!(!pool.has_usable(&only(&none, 9)) && pool.has_usable(&only(&middle, 1)));
+    assert_eq!(pool.back_in_for(Some(&none), Tick(0)), None);
 }

@@ -64,7 +64,7 @@ impl<'a> Course<'a> {
     /// What is asked of the pool, when those in `tried` have failed.
     pub fn ask<'t>(&self, tried: &'t Tried) -> Ask<'t> {
         let draw = Draw { key: self.key, random: self.worker.random_bits(), now: self.worker.now() };
-        Ask { tried, draw, who: self.who }
+        Ask { tried, draw, who: self.who, only: None }
     }
 
     /// Takes up a place for one more attempt: counts it.
@@ -123,5 +123,5 @@ fn who(context: &Context) -> Who {
         Some(digest) => key(*digest),
         None => key(balance_key::octets(context.src)),
     };
-    Who { priority, client }
+    Who { priority, client, wants: 0 }
 }

@@ -99,7 +99,7 @@ async fn choose(
                 return Err(Outcome::Overloaded);
             }
             Pick::NoServer => {
-                context.retry_after = backend.pool.back_in(context.now());
+                context.retry_after = backend.pool.back_in_for(None, context.now());
                 return Err(Outcome::NoServer);
             }
             Pick::Wait(ticket) => ticket,
@@ -123,7 +123,7 @@ async fn once<'a>(
     body: &mut Body<'a>,
     course: &mut Course<'a>,
 ) -> pingora::Result<Result<Ended, Outcome>> {
-    let (asked, whole) = (clock::instant(), body.is_done(session));
+    let asked = clock::instant();
     let late = hedge::due(context, course);
     let mut reuse = true;
     loop {
@@ -189,14 +189,15 @@ fn may_retry(
         return None;
     }
     course.tried.insert(index);
-    let another = pool.has_other(&course.tried, now);
+    let ask = course.ask(&course.tried);
+    let another = pool.has_other(&ask);
     let mut wait = policy.backoff(attempts, another, course.worker.random());
     if !another {
         // It would be the same server, with the same key.
         if failure == Failure::KeyRefused {
             return None;
         }
-        let back = if pool.usable_count(now) > 0 { None } else { Some(pool.back_in(now)?) };
+        let back = if pool.has_usable(&ask) { None } else { Some(pool.back_in_for(ask.only, now)?) };
         if let Some(back) = back.max(asked) {
             wait = wait.max(policy.retry_after(back)?);
         }

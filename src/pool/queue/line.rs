@@ -59,6 +59,7 @@ enum Standing {
 #[derive(Debug)]
 pub(super) struct Left {
     pub first_attempt: bool,
+    pub wants: u64,
     /// Drop it without the lock.
     pub waker: Option<Waker>,
     /// The one its place goes to: wake it without the lock.
@@ -197,6 +198,7 @@ impl Line {
             self.reopened = false;
             self.aside.clear();
         }
-        Some(Left { first_attempt: waiter.first_attempt, waker: waiter.waker, heir })
+        let wants = waiter.who.wants;
+        Some(Left { first_attempt: waiter.first_attempt, wants, waker: waiter.waker, heir })
     }
 }

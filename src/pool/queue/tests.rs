@@ -107,7 +107,7 @@ fn a_ticket_dropped_without_a_grant_wakes_nobody() {
     assert!(!b.woken() && !c.woken());
     assert_eq!(queue.len(), 2);
     drop((b, c));
-    assert_eq!((queue.len(), queue.peak(), queue.has_first_attempts()), (0, 3, false));
+    assert_eq!((queue.len(), queue.peak(), queue.has_first_attempts(0)), (0, 3, false));
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_higher_one_that_comes_between_gets_the_place_its_holder_cannot_use() {
     let [mut a, b, _c] = three(&queue);
     queue.release();
     assert!(a.woken() && a.poll());
-    let mut high = Waiting::enter_as(&queue, Who { priority: Priority::High, client: 1 });
+    let mut high = Waiting::enter_as(&queue, Who { priority: Priority::High, ..Who::default() });
     assert!(!high.poll() && !a.poll());
     assert!(high.woken() && !b.woken());
     assert!(high.poll());

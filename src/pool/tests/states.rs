@@ -176,7 +176,10 @@ fn a_server_that_refuses_our_key_is_last_in_line() {
     assert_eq!(told(&pool, 0, Sign::KeyRefused, 0).unwrap().1, Status::Misconfigured);
     assert!(pool.usable(0, Tick(0)) && pool.usable_count(Tick(0)) == 2);
     assert_eq!((slot(pick_at(&pool, 1)).index(), pool.active_tier(Tick(1))), (1, Some(2)));
-    assert!(!pool.has_other(&tried(&[1]), Tick(1)), "an attempt there has nothing to win");
+    assert!(
+        !pool.has_other(&ask(&tried(&[1]), Draw { now: Tick(1), ..Draw::default() })),
+        "an attempt there has nothing to win"
+    );
     let again = pool.pick(&ask(&tried(&[1]), Draw { now: Tick(1), ..Draw::default() }));
     assert_eq!(slot(again).index(), 1);
     pool.members()[1].server.set_admin(Admin::Drain, Tick(1));

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn who(priority: Priority, client: u64) -> Who {
-    Who { priority, client }
+    Who { priority, client, wants: 0 }
 }
 
 fn normal(client: u64) -> Who {

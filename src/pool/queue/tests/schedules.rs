@@ -54,7 +54,7 @@ fn take(free: &mut [usize; SERVERS], only: Option<usize>) -> Option<usize> {
 impl World {
     fn enter(&mut self, who: Who, only: Option<usize>) {
         let first_attempt = only.is_none();
-        let gated = self.queue.has_first_attempts();
+        let gated = self.queue.has_first_attempts(0);
         // As Pool::pick: one look, then one under the lock of the line.
         if let Some(server) = (!gated).then(|| take(&mut self.free, only)).flatten() {
             return self.busy.push(server);
@@ -130,7 +130,7 @@ impl World {
             assert!(take(&mut self.free.clone(), task.only).is_none(), "{:?} are free", self.free);
         }
         assert_eq!(self.queue.len(), self.tasks.len());
-        assert_eq!(self.queue.has_first_attempts(), self.tasks.iter().any(|task| task.only.is_none()));
+        assert_eq!(self.queue.has_first_attempts(0), self.tasks.iter().any(|task| task.only.is_none()));
     }
 }
 
@@ -139,7 +139,7 @@ fn a_step() -> impl Strategy<Value = Step> {
     let only = prop::option::weighted(0.3, 0..SERVERS);
     prop_oneof![
         4 => (priority, 0..3_u64, only)
-            .prop_map(|(priority, client, only)| Step::Enter { who: Who { priority, client }, only }),
+            .prop_map(|(priority, client, only)| Step::Enter { who: Who { priority, client, wants: 0 }, only }),
         8 => any::<prop::sample::Index>().prop_map(Step::Act),
         1 => any::<prop::sample::Index>().prop_map(Step::Leave),
         3 => any::<usize>().prop_map(Step::Finish),

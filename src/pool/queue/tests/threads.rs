@@ -40,7 +40,7 @@ impl Servers {
 
     /// One request, from its first look to its end; `patient` or it gives up after a short time.
     fn request(&self, who: Who, patient: bool) -> bool {
-        let looked = (!self.queue.has_first_attempts()).then(|| self.take()).flatten();
+        let looked = (!self.queue.has_first_attempts(0)).then(|| self.take()).flatten();
         if looked.is_none() {
             let look = |gated: bool| if gated { None } else { self.take() };
             match self.queue.enter(1000, who, true, look) {
@@ -94,8 +94,8 @@ fn nobody_sleeps_through_a_freed_place_and_the_count_returns_to_zero() {
             scope.spawn(move || {
                 for round in 0..ROUNDS {
                     let priority = [Priority::Low, Priority::Normal, Priority::High][(round % 3) as usize];
-                    let done =
-                        servers.request(Who { priority, client: thread % 3 }, (round + thread) % 4 != 0);
+                    let done = servers
+                        .request(Who { priority, client: thread % 3, wants: 0 }, (round + thread) % 4 != 0);
                     let count = if done { &servers.served } else { &servers.gave_up };
                     count.fetch_add(1, Ordering::Relaxed);
                     if round % 100 == 0 {
@@ -108,5 +108,5 @@ fn nobody_sleeps_through_a_freed_place_and_the_count_returns_to_zero() {
     let (served, gave_up) = (servers.served.into_inner(), servers.gave_up.into_inner());
     assert_eq!(served + gave_up, THREADS * ROUNDS);
     assert_eq!(servers.in_flight.into_inner(), 0);
-    assert_eq!((servers.queue.len(), servers.queue.has_first_attempts()), (0, false));
+    assert_eq!((servers.queue.len(), servers.queue.has_first_attempts(0)), (0, false));
 }
