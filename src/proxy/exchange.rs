@@ -205,9 +205,10 @@ fn may_retry(
     if wait >= context.time_left() {
         return None;
     }
-    // The budget keeps retries from piling load on servers. Who was never reached has no load from it, and a server that
-    // just died must not cost clients anything while its checks still fall.
-    let free = matches!(failure, Failure::Connect | Failure::Refused);
+    // The budget keeps retries from piling load on servers. Who was never reached has no load from it; and when one just
+    // died, what it had in flight only moves to where all its traffic goes from now on.
+    let moves = another && !pool.usable(index, now);
+    let free = moves || matches!(failure, Failure::Connect | Failure::Refused);
     if !free && !backend.budget.take(policy.budget, now) {
         backend.stats.retries_refused.one();
         return None;
