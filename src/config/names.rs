@@ -1,9 +1,9 @@
 //! The names of one section and who refers to them: dangling references become errors, unused names warnings.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::context::Context;
-use super::diagnostic::{Code, Diagnostic, Span};
+use super::diagnostic::{Code, Diagnostic, MOST, Span};
 use super::suggest;
 use super::value::Value;
 
@@ -12,12 +12,14 @@ pub(super) struct Names {
     kind: &'static str,
     list: Vec<(String, Span)>,
     used: RefCell<Vec<bool>>,
+    /// How many names were asked for that are not there.
+    dangling: Cell<usize>,
 }
 
 impl Names {
     pub fn new(kind: &'static str, list: Vec<(String, Span)>) -> Names {
         let used = RefCell::new(vec![false; list.len()]);
-        Names { kind, list, used }
+        Names { kind, list, used, dangling: Cell::new(0) }
     }
 
     /// The names of a mapping, in its order. They keep their index whatever is wrong below them.
@@ -49,6 +51,11 @@ impl Names {
     /// The error for a name that is not there. `shown` is what may be quoted of it.
     pub fn unknown(&self, shown: &str, span: Span) -> Diagnostic {
         let message = format!("there is no {} `{shown}`", self.kind);
+        self.dangling.set(self.dangling.get() + 1);
+        // More are not shown anyway, and to compare them all would take long.
+        if self.dangling.get() > MOST {
+            return Diagnostic::error(Code::UnknownName, span, message);
+        }
         let names: Vec<&str> = self.list.iter().map(|(n, _)| n.as_str()).collect();
         let hint = suggest::among(shown, &names)
             .unwrap_or_else(|| format!("the file defines no {} at all", self.kind));

@@ -98,6 +98,9 @@ impl ModelNames {
     /// The error for a name that is not there.
     pub fn unknown(&self, shown: &str, span: Span) -> Diagnostic {
         let unknown = self.names.unknown(shown, span);
+        if unknown.hint.is_none() {
+            return unknown;
+        }
         // Of a model's name the version is left out sooner than a letter is mistyped.
         match self.list.iter().find(|(name, _)| shown.len() > 1 && name.starts_with(shown)) {
             Some((name, _)) => unknown.hint(format!("did you mean `{name}`?")),
