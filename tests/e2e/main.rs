@@ -38,6 +38,7 @@ mod events;
 mod expect_continue;
 mod forwarded_for;
 mod header_rules;
+mod hedging;
 mod http2;
 mod keep_alive;
 mod logs;

@@ -18,7 +18,39 @@ struct Site {
     authority: PathBuf,
 }
 
+const POOL: &str = "
+  ai:
+    retry: {attempts: 3, when: [connect_failure, empty_response, timeout, 500, 502, 503, 504], backoff: 1ms..20ms}
+    check: {http: {method: GET, path: /models}, interval: 500ms, fast_interval: 100ms, timeout: 1s, rise: 2, fall: 2}
+    servers:
+      alpha: {url: <alpha>/v1, api_key: sk-of-alpha}
+      beta: {url: <beta>/v1, api_key: sk-of-beta}
+      gamma: {url: <gamma>/v1, api_key: sk-of-gamma}
+  lone:
+    servers:
+      gamma: {url: <gamma>/v1, api_key: sk-of-gamma}";
+
+/// Alpha is asked first, and alone behind `lone`.
+const TIERS: &str = "
+  ai:
+    timeouts: {first_content: 1s}
+    breaker: off
+    eject: off
+    cooldown: off
+    servers:
+      alpha: {url: <alpha>/v1, api_key: sk-of-alpha, tier: 1}
+      beta: {url: <beta>/v1, api_key: sk-of-beta, tier: 2}
+  lone:
+    timeouts: {first_content: 1s}
+    retry: {attempts: 1}
+    servers:
+      alpha: {url: <alpha>/v1, api_key: sk-of-alpha}";
+
 fn site() -> Site {
+    site_with(POOL)
+}
+
+fn site_with(backends: &str) -> Site {
     let directory = Scratch::new();
     let signer = Authority::new("sdk authority");
     let authority = signer.write(&directory, "ca.pem");
@@ -40,18 +72,9 @@ plans:
 frontends:
   web: {bind: [{address: 127.0.0.1:0, tls: {certificates: [<pem>]}}], default_backend: ai}
   lone: {bind: [{address: 127.0.0.1:0, tls: {certificates: [<pem>]}}], default_backend: lone}
-backends:
-  ai:
-    retry: {attempts: 3, when: [connect_failure, empty_response, timeout, 500, 502, 503, 504], backoff: 1ms..20ms}
-    check: {http: {method: GET, path: /models}, interval: 500ms, fast_interval: 100ms, timeout: 1s, rise: 2, fall: 2}
-    servers:
-      alpha: {url: <alpha>/v1, api_key: sk-of-alpha}
-      beta: {url: <beta>/v1, api_key: sk-of-beta}
-      gamma: {url: <gamma>/v1, api_key: sk-of-gamma}
-  lone:
-    servers:
-      gamma: {url: <gamma>/v1, api_key: sk-of-gamma}",
+backends:<backends>",
         &[
+            ("backends", backends),
             ("pem", &pem.display().to_string()),
             ("alpha", &urls[0]),
             ("beta", &urls[1]),
@@ -75,6 +98,7 @@ impl Site {
             .arg(path)
             .env("TIDEGATE_URL", url("web"))
             .env("TIDEGATE_LONE_URL", url("lone"))
+            .env("TIDEGATE_MOCK_URL", self.mocks[0].url())
             .env("SSL_CERT_FILE", &self.authority)
             .env("NO_PROXY", "*")
             .stdin(Stdio::piped())
@@ -137,6 +161,11 @@ fn python() -> PathBuf {
 #[test]
 fn sdk_does_what_it_does_with_a_provider() {
     site().script("api.py").succeeds();
+}
+
+#[test]
+fn streams_that_begin_badly_are_not_noticed() {
+    site_with(TIERS).script("bad_start.py").succeeds();
 }
 
 #[test]
