@@ -206,6 +206,7 @@ fn not_connected(error: &ConnectError) -> Told {
 fn no_answer(fault: &Fault) -> Cow<'static, str> {
     match fault {
         Fault::Refused => "the server refused the request on HTTP/2".into(),
+        Fault::Goodbye => "the server closed the connection on HTTP/2 before the request".into(),
         Fault::Cut => "the connection ended before the answer did".into(),
         Fault::Reset => "the server reset the request on HTTP/2".into(),
         Fault::Broken(what) => format!("no valid answer: {what}").into(),

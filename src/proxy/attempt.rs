@@ -89,8 +89,8 @@ pub struct Ended {
     pub content_at: Option<Instant>,
     /// What was wrong with the answer.
     pub fault: Option<&'static str>,
-    /// The server gave up this request, not its connection.
-    was_reset: bool,
+    /// The connection ended, rather than this request alone.
+    lost: bool,
     pub result: Result<Answer, Miss>,
 }
 
@@ -102,7 +102,7 @@ pub async fn run(order: Order<'_>) -> Ended {
         head_at: None,
         content_at: None,
         fault: None,
-        was_reset: false,
+        lost: false,
         result: Err(Miss::OutOfTime),
     };
     let session = match connection(&order, &mut ended).await {
@@ -114,8 +114,10 @@ pub async fn run(order: Order<'_>) -> Ended {
     };
     let (reused, begun) = (order.reuse && session.was_reused(), clock::instant());
     ended.result = match exchange(order, session, &mut ended).await {
+        // The server told that it has not touched it.
+        Err(Miss::Failed(Failure::Refused)) if reused && ended.lost => Err(Miss::Stale),
         // One that had the request for longer has worked on it, and so has one that resets it alone.
-        Err(Miss::Failed(Failure::Empty)) if reused && !ended.was_reset && begun.elapsed() < STALE => {
+        Err(Miss::Failed(Failure::Empty)) if reused && ended.lost && begun.elapsed() < STALE => {
             Err(Miss::Stale)
         }
         result => result,
@@ -240,9 +242,9 @@ async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Resu
 }
 
 fn failed(fault: Fault, ended: &mut Ended) -> Miss {
-    ended.was_reset = fault == Fault::Reset;
+    ended.lost = matches!(fault, Fault::Cut | Fault::Goodbye);
     Miss::Failed(match fault {
-        Fault::Refused => Failure::Refused,
+        Fault::Refused | Fault::Goodbye => Failure::Refused,
         Fault::Cut | Fault::Reset if ended.head_at.is_some() => Failure::CutEarly,
         Fault::Cut | Fault::Reset => Failure::Empty,
         Fault::Broken(reason) => {

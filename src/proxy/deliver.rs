@@ -187,7 +187,9 @@ async fn pump(
             // Behind the last event nothing is missing, however the server ends.
             Ok(Event::Server(Err(_))) if tail.is_over() => return Outcome::Completed,
             Ok(Event::Server(Err(Fault::Broken(_)))) => return Outcome::AnswerBroken,
-            Ok(Event::Server(Err(Fault::Cut | Fault::Reset | Fault::Refused))) => return Outcome::AnswerCut,
+            Ok(Event::Server(Err(Fault::Cut | Fault::Reset | Fault::Refused | Fault::Goodbye))) => {
+                return Outcome::AnswerCut;
+            }
             Ok(Event::Client(Ok(part))) => {
                 // The server answered while the client still sends: the rest goes on to it.
                 let Ok(part) = body.take(part) else { return Outcome::BodyTooLargeInAnswer };

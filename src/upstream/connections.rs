@@ -48,7 +48,7 @@ impl Connections {
         }
     }
 
-    /// A new connection, or a stream on a lively HTTP/2 connection: that one tells which requests it has not touched.
+    /// A new connection, or a stream on a new HTTP/2 connection that several requests share.
     ///
     /// # Errors
     /// See [`ConnectError`]; of several addresses, the last one's.
@@ -62,7 +62,7 @@ impl Connections {
         let left = if target.offers_http2() && !want.upgrade {
             match self.links.join(target, timeout).await? {
                 Joined::Http1(line) => return Ok(Session::http1(line, target, want, false)),
-                Joined::Http2 { place, reused } => return Ok(Session::http2(place, target, want, reused)),
+                Joined::Http2(place) => return Ok(Session::http2(place, target, want, false)),
                 Joined::Alone(left) => left,
             }
         } else {

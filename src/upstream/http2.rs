@@ -24,7 +24,8 @@ fn fault(error: &h2::Error) -> Fault {
     if error.is_remote() {
         let untouched = matches!(reason, Some(Reason::REFUSED_STREAM | Reason::HTTP_1_1_REQUIRED));
         return match error.is_reset() {
-            _ if error.is_go_away() || untouched => Fault::Refused,
+            _ if error.is_go_away() => Fault::Goodbye,
+            _ if untouched => Fault::Refused,
             true => Fault::Reset,
             false => Fault::Cut,
         };

@@ -20,6 +20,8 @@ use crate::upstream::stream::Line;
 pub enum Fault {
     /// The server said that it has not acted on the request (RFC 9113 8.7).
     Refused,
+    /// The same, as it takes leave of the connection (RFC 9113 6.8): no failure where the connection was kept.
+    Goodbye,
     /// The connection or the stream ended too early.
     Cut,
     /// The server gave up this exchange alone, before it answered: it had the request, and the connection is well.

@@ -205,7 +205,7 @@ impl Http2 {
             }
             // It has begun to answer, so it has acted.
             Some(Err(e)) => Err(match fault(&e) {
-                Fault::Refused | Fault::Reset => Fault::Cut,
+                Fault::Refused | Fault::Goodbye | Fault::Reset => Fault::Cut,
                 other => other,
             }),
         }

@@ -15,8 +15,6 @@ use crate::runtime::target::Target;
 use crate::upstream::connect::{ConnectError, Made, make};
 use crate::upstream::stream::Line;
 
-/// A request that may not be sent twice goes on a connection only that was heard of so lately.
-const LIVELY: Duration = Duration::from_secs(5);
 /// Rounds of [`Links::purge`] after which it is forgotten what a target speaks.
 const FORGET: u32 = 1000;
 
@@ -58,11 +56,7 @@ enum Outcome {
 /// How a request got its connection.
 pub enum Joined {
     Http1(Line),
-    /// `reused`: it was there before.
-    Http2 {
-        place: Place,
-        reused: bool,
-    },
+    Http2(Place),
     /// The server does not choose HTTP/2: the caller connects for itself, within this time.
     Alone(Duration),
 }
@@ -70,24 +64,25 @@ pub enum Joined {
 impl Links {
     /// A place on a connection that is there.
     pub fn take(&self, pool: u64) -> Option<Place> {
-        self.all.lock().get_mut(&pool)?.reserve(Duration::MAX)
+        self.all.lock().get_mut(&pool)?.reserve()
     }
 
-    /// A place on a lively connection, or on a new one, which several requests share.
+    /// A place on a new connection, which several requests share.
     ///
     /// # Errors
     /// See [`ConnectError`].
     pub async fn join(&self, target: &Arc<Target>, timeout: Duration) -> Result<Joined, ConnectError> {
         let deadline = Instant::now() + timeout;
         let pool = target.pool();
-        let mut reused = true;
+        let mut first = true;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let mut outcome = {
                 let mut all = self.all.lock();
                 let of = all.entry(pool).or_default();
-                if let Some(place) = of.reserve(LIVELY) {
-                    return Ok(Joined::Http2 { place, reused });
+                // One that was there before may be one that its server was just closing.
+                if !first && let Some(place) = of.reserve_newest() {
+                    return Ok(Joined::Http2(place));
                 }
                 if left.is_zero() {
                     return Err(ConnectError::Timeout(timeout));
@@ -97,7 +92,7 @@ impl Links {
                 }
                 of.wait().unwrap_or_else(|| self.dial(of, target, pool, timeout))
             };
-            reused = false;
+            first = false;
             let outcome = match timeout_at(deadline, outcome.wait_for(Option::is_some)).await {
                 Ok(Ok(outcome)) => outcome.clone(),
                 Ok(Err(_)) => None,
@@ -170,11 +165,21 @@ impl Links {
 }
 
 impl OfTarget {
-    /// A place on the first connection that has one and was heard of within `lately`.
-    fn reserve(&mut self, lately: Duration) -> Option<Place> {
+    /// A place on the first connection that has one.
+    fn reserve(&mut self) -> Option<Place> {
+        self.forget_closed();
+        self.open.iter().find_map(Link::reserve)
+    }
+
+    /// A place on the last connection that has one.
+    fn reserve_newest(&mut self) -> Option<Place> {
+        self.forget_closed();
+        self.open.iter().rev().find_map(Link::reserve)
+    }
+
+    fn forget_closed(&mut self) {
         self.unused = 0;
         self.open.retain_mut(|link| !link.is_over());
-        self.open.iter().filter(|link| link.was_heard_within(lately)).find_map(Link::reserve)
     }
 
     /// Waits for a handshake that has room for one more.

@@ -361,10 +361,10 @@ async fn streams_above_the_last_of_a_goaway_were_not_touched_and_the_others_go_o
     tokio::task::yield_now().await;
     let goaway = [0, 0, 0, 1, 0, 0, 0, 0];
     server.write_all(&frame(GOAWAY, 0, 0, &goaway)).await.unwrap();
-    assert_eq!(second.read_head().await, Err(Fault::Refused));
+    assert_eq!(second.read_head().await, Err(Fault::Goodbye));
     assert!(link.is_over());
     let mut third = session(&link, &Method::GET);
-    assert_eq!(third.send_head(head("GET"), true).await, Err(Fault::Refused));
+    assert_eq!(third.send_head(head("GET"), true).await, Err(Fault::Goodbye));
     server.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &ok(&[]))).await.unwrap();
     first.read_head().await.unwrap();
     assert!(first.body_done());
