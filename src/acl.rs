@@ -31,15 +31,24 @@ pub enum Acl {
     /// `host`: without port, without regard to case or to a final dot.
     Host(PatternList),
     /// `header`: each field line is tested whole, and each of its comma-separated elements.
-    Header { name: HeaderName, test: ValueTest },
+    Header {
+        name: HeaderName,
+        test: ValueTest,
+    },
     /// `query`: a parameter of the query, names and values percent-decoded, `+` read as a space.
-    Query { name: Box<[u8]>, test: ValueTest },
+    Query {
+        name: Box<[u8]>,
+        test: ValueTest,
+    },
     /// `src`: where the request comes from.
     Source(IpSet),
     /// `api_key`: the name of the key's owner, never the key.
     ApiKey(PatternList),
     /// `plan`: the plan of the key's owner.
     Plan(PatternList),
+    /// Whole names, and beginnings of names.
+    Model(PatternList, PatternList),
+    Task(PatternList),
     /// `tls`: whether the client's connection is encrypted.
     Tls(bool),
     /// `client_cn`: the common name in the subject of the client's certificate.
@@ -116,6 +125,22 @@ impl Acl {
         Acl::Plan(PatternList::new(names, Position::Whole, ignore_case))
     }
 
+    /// The model is one of these, or begins with one of `prefixes`; letters' case is no difference.
+    pub fn model<S: AsRef<str>>(
+        names: impl IntoIterator<Item = S>,
+        prefixes: impl IntoIterator<Item = S>,
+    ) -> Acl {
+        Acl::Model(
+            PatternList::new(names, Position::Whole, true),
+            PatternList::new(prefixes, Position::Start, true),
+        )
+    }
+
+    /// One of these tasks chose the model.
+    pub fn task<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Acl {
+        Acl::Task(PatternList::new(names, Position::Whole, false))
+    }
+
     /// The client has a certificate with one of these common names, byte for byte.
     pub fn client_cn<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Acl {
         Acl::ClientCn(PatternList::new(names, Position::Whole, false))
@@ -146,6 +171,10 @@ impl Acl {
             Acl::Source(set) => set.contains(facts.src()),
             Acl::ApiKey(list) => facts.client().is_some_and(|name| list.matches(name.as_bytes())),
             Acl::Plan(list) => facts.plan().is_some_and(|name| list.matches(name.as_bytes())),
+            Acl::Model(names, prefixes) => facts
+                .model()
+                .is_some_and(|model| names.matches(model.as_bytes()) || prefixes.matches(model.as_bytes())),
+            Acl::Task(list) => facts.task().is_some_and(|task| list.matches(task.as_bytes())),
             Acl::Tls(wanted) => facts.tls() == *wanted,
             Acl::ClientCn(list) => facts.client_cn().is_some_and(|name| list.matches(name.as_bytes())),
             Acl::ClientDn(list) => facts.client_dn().is_some_and(|subject| list.matches(subject.as_bytes())),

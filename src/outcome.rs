@@ -62,6 +62,10 @@ pub enum Outcome {
     /// Missing or unknown client key.
     Unauthorized,
     Limited(Limit),
+    /// No such model, or no server has it.
+    UnknownModel,
+    /// The client's plan does not have the model.
+    ModelForbidden,
     BodyTooLarge,
     /// The request body grew too large when the answer had begun.
     BodyTooLargeInAnswer,
@@ -162,6 +166,15 @@ impl Outcome {
                 "tokens",
                 "Too many tokens in the last minute. Wait as long as `retry-after` says, or ask for fewer.",
             ),
+            Outcome::UnknownModel => error(
+                404,
+                "model_not_found",
+                INVALID,
+                "There is no such model here. `GET /v1/models` lists those that there are.",
+            ),
+            Outcome::ModelForbidden => {
+                error(403, "forbidden", INVALID, "This model is not part of the client's plan.")
+            }
             Outcome::BodyTooLarge | Outcome::BodyTooLargeInAnswer => {
                 error(413, "request_too_large", INVALID, "The request body is larger than is allowed here.")
             }
@@ -218,7 +231,10 @@ impl Outcome {
             Outcome::Denied(_) | Outcome::BadRequest { .. } | Outcome::Unauthorized => "PR--",
             Outcome::Tarpitted(_) => "PT--",
             Outcome::SilentlyDropped => "PR--",
-            Outcome::Limited(_) | Outcome::BodyTooLarge => "PR--",
+            Outcome::Limited(_)
+            | Outcome::UnknownModel
+            | Outcome::ModelForbidden
+            | Outcome::BodyTooLarge => "PR--",
             Outcome::BodyTooLargeInAnswer => "PD--",
             Outcome::RequestTimeout => "cR--",
             Outcome::RequestCut => "CR--",
@@ -259,6 +275,8 @@ impl Outcome {
             Outcome::Limited(Limit::Requests) => Some("plan_requests"),
             Outcome::Limited(Limit::Concurrent) => Some("plan_concurrent"),
             Outcome::Limited(Limit::Tokens) => Some("plan_tokens"),
+            Outcome::UnknownModel => Some("unknown_model"),
+            Outcome::ModelForbidden => Some("model_forbidden"),
             Outcome::BodyTooLarge | Outcome::BodyTooLargeInAnswer => Some("body_too_large"),
             Outcome::RequestTimeout => Some("request_timeout"),
             Outcome::Overloaded => Some("overloaded"),
@@ -275,6 +293,8 @@ impl Outcome {
             | Outcome::BadRequest { .. }
             | Outcome::Unauthorized
             | Outcome::Limited(_)
+            | Outcome::UnknownModel
+            | Outcome::ModelForbidden
             | Outcome::BodyTooLarge
             | Outcome::BodyTooLargeInAnswer
             | Outcome::BadBodyInAnswer { .. }

@@ -3,6 +3,7 @@
 mod attempt;
 mod balance_key;
 mod body;
+mod call;
 mod commit;
 mod connection_rules;
 mod context;
@@ -16,6 +17,8 @@ mod finish;
 mod header_changes;
 mod hedge;
 mod judgement;
+mod meter;
+mod models;
 mod reply;
 mod request;
 mod rules;

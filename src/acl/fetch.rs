@@ -37,6 +37,12 @@ pub trait Facts {
 
     fn plan(&self) -> Option<&str>;
 
+    /// The model that the request gets; `None` where it is no call with a model.
+    fn model(&self) -> Option<&str>;
+
+    /// The task by which `auto` was decided.
+    fn task(&self) -> Option<&str>;
+
     fn tls(&self) -> bool;
 
     /// The common name in the subject of the client's certificate; `None` without a certificate that was verified.

@@ -16,6 +16,7 @@ struct Request {
     src: &'static str,
     client: Option<&'static str>,
     plan: Option<&'static str>,
+    model: Option<&'static str>,
     tls: bool,
     client_cn: Option<&'static str>,
     client_dn: Option<&'static str>,
@@ -35,6 +36,7 @@ impl Default for Request {
             src: "203.0.113.9",
             client: None,
             plan: None,
+            model: None,
             tls: true,
             client_cn: None,
             client_dn: None,
@@ -70,6 +72,14 @@ impl Facts for Request {
     fn plan(&self) -> Option<&str> {
         self.plan
     }
+    fn model(&self) -> Option<&str> {
+        self.model
+    }
+
+    fn task(&self) -> Option<&str> {
+        None
+    }
+
     fn tls(&self) -> bool {
         self.tls
     }

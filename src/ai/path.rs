@@ -48,6 +48,11 @@ pub fn dialect(path: &str) -> Dialect {
     }
 }
 
+/// Whether the path lists the models that there are.
+pub fn is_model_list(path: &str) -> bool {
+    path.trim_end_matches('/') == "/v1/models"
+}
+
 /// Whether an event stream from this path ends with `data: [DONE]`.
 pub fn ends_with_done(path: &str) -> bool {
     matches!(path, "/v1/chat/completions" | "/v1/completions")

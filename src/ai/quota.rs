@@ -75,7 +75,8 @@ fn number(text: &str) -> Option<f64> {
 }
 
 fn seconds(number: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(number).ok()
+    // What is too large for a duration is very long all the same.
+    Some(Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX)).filter(|_| number >= 0.0)
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl Check {
 
     async fn ask(&self, server: &Server, waiting: &mut Waiting) -> Told {
         let method = self.question.as_ref().map_or(&Method::GET, |question| &question.request.method);
-        let want = Want { method, upgrade: false, client: None };
+        let want = Want { method, upgrade: false, fresh: false, client: None };
         let mut session = match connect::open(&server.target, &want, self.timeout).await {
             Ok(session) => session,
             Err(error) => return not_connected(&error),

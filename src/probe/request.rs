@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
     TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{HeaderMap, Method};
@@ -68,12 +68,12 @@ impl Request {
 
     /// In the form of HTTP/1.1. `key`: the server's own `authorization`; it goes along unless the check brings one. How
     /// long the body is, we say.
-    pub fn headers(&self, host: &HeaderValue, key: Option<&HeaderValue>) -> HeaderMap {
+    pub fn headers(&self, host: &HeaderValue, key: Option<&(HeaderName, HeaderValue)>) -> HeaderMap {
         let mut all = HeaderMap::with_capacity(8 + self.headers.len());
         all.insert(HOST, host.clone());
         all.insert(USER_AGENT, HeaderValue::from_static("tidegate-check"));
-        if let Some(key) = key {
-            all.insert(AUTHORIZATION, key.clone());
+        if let Some((name, key)) = key {
+            all.insert(name, key.clone());
         }
         for (name, value) in &self.headers {
             all.insert(name, value.clone());

@@ -34,10 +34,14 @@ pub struct Order<'a> {
     pub head: Box<RequestHeader>,
     pub method: Method,
     pub feed: &'a Feed,
+    /// The body where it is not as the client sent it.
+    pub edited: Option<Feed>,
     /// It has no body at all.
     pub bodiless: bool,
     /// On a connection that was there already, if there is one.
     pub reuse: bool,
+    /// On none that was there already: such a one has just failed it.
+    pub fresh: bool,
     pub upgrade: bool,
     /// Whose request it is and where it was sent to, for a server that wants a PROXY header.
     pub client: Option<(SocketAddr, SocketAddr)>,
@@ -112,12 +116,13 @@ pub async fn run(order: Order<'_>) -> Ended {
             return ended;
         }
     };
-    let (reused, begun) = (order.reuse && session.was_reused(), clock::instant());
+    let kept = session.was_reused() && !order.fresh;
+    let (may_be_stale, begun) = (kept && order.reuse, clock::instant());
     ended.result = match exchange(order, session, &mut ended).await {
         // The server told that it has not touched it.
-        Err(Miss::Failed(Failure::Refused)) if reused && ended.lost => Err(Miss::Stale),
+        Err(Miss::Failed(Failure::Refused)) if kept && ended.lost => Err(Miss::Stale),
         // One that had the request for longer has worked on it, and so has one that resets it alone.
-        Err(Miss::Failed(Failure::Empty)) if reused && ended.lost && begun.elapsed() < STALE => {
+        Err(Miss::Failed(Failure::Empty)) if may_be_stale && ended.lost && begun.elapsed() < STALE => {
             Err(Miss::Stale)
         }
         result => result,
@@ -127,7 +132,8 @@ pub async fn run(order: Order<'_>) -> Ended {
 
 async fn connection(order: &Order<'_>, ended: &mut Ended) -> Result<Session, Miss> {
     let Order { worker, server, backend, .. } = order;
-    let want = Want { method: &order.method, upgrade: order.upgrade, client: order.client };
+    let Order { upgrade, fresh, client, .. } = *order;
+    let want = Want { method: &order.method, upgrade, fresh, client };
     if order.reuse
         && let Some(session) = worker.connections.take(&server.target, &want, worker.now())
     {
@@ -169,8 +175,10 @@ enum Event {
 }
 
 async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Result<Answer, Miss> {
-    let Order { backend, head, feed, dialect, until, .. } = order;
-    let mut sending = Sending { to: session, feed, cursor: Cursor::default(), stopped: false, done_at: None };
+    let Order { backend, head, feed, edited, dialect, until, .. } = order;
+    let source = edited.as_ref().unwrap_or(feed);
+    let mut sending =
+        Sending { to: session, source, feed, cursor: Cursor::default(), stopped: false, done_at: None };
     if let Err(fault) = sending.to.send_head(head, order.bodiless).await {
         return Err(failed(fault, ended));
     }
@@ -186,7 +194,7 @@ async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Resu
             tokio::select! {
                 biased;
                 head = sending.to.read_head() => Event::Head(head),
-                () = feed.more(cursor), if !done => Event::More,
+                () = source.more(cursor), if !done => Event::More,
             }
         };
         match pingora_timeout::timeout(wait, event).await {
@@ -270,6 +278,9 @@ fn copied(part: Option<&[u8]>) -> Bytes {
 /// The way of the request out.
 struct Sending<'a> {
     to: Session,
+    /// Where the body is read from.
+    source: &'a Feed,
+    /// By which the client is told.
     feed: &'a Feed,
     cursor: Cursor,
     /// The server takes no more: what it says to that is read.
@@ -282,7 +293,7 @@ impl Sending<'_> {
     /// Sends what has come of the body, each part of which the server takes within `patience`.
     async fn all_there_is(&mut self, patience: Duration) {
         while self.done_at.is_none() {
-            let went_out = match self.feed.next(&mut self.cursor) {
+            let went_out = match self.source.next(&mut self.cursor) {
                 Next::Part(part) => {
                     self.feed.busy(true);
                     let went_out = self.to.send_part(&part, patience).await;

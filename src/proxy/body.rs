@@ -108,6 +108,25 @@ impl<'a> Body<'a> {
         Ok(())
     }
 
+    /// More than this many bytes is 413.
+    pub fn set_limit(&mut self, limit: u64) -> Result<(), Outcome> {
+        self.limit = limit;
+        if self.received > limit { Err(Outcome::BodyTooLarge) } else { Ok(()) }
+    }
+
+    /// Reads on until all of it is here.
+    pub async fn whole(&mut self, context: &mut Context, session: &mut ServerSession) -> Result<(), Outcome> {
+        let left = context.time_left();
+        if self.is_done(session) {
+            return Ok(());
+        }
+        let feed = self.feed;
+        match self.meanwhile(context, session, pingora_timeout::timeout(left, feed.whole())).await? {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Outcome::RequestTimeout),
+        }
+    }
+
     /// Nothing is sent again from here on.
     pub fn forget(&mut self) {
         self.feed.forget();

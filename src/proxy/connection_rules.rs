@@ -107,6 +107,14 @@ impl Facts for Arrival {
         None
     }
 
+    fn model(&self) -> Option<&str> {
+        None
+    }
+
+    fn task(&self) -> Option<&str> {
+        None
+    }
+
     fn tls(&self) -> bool {
         self.tls
     }

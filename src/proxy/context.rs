@@ -13,8 +13,10 @@ use crate::base::clock::{self, Tick};
 use crate::limit::{Figures, Permit};
 use crate::observe::stats::Session;
 use crate::pool::Slot;
+use crate::proxy::call::AiCall;
 use crate::proxy::course::Place;
 use crate::proxy::judgement;
+use crate::proxy::meter::Used;
 use crate::proxy::worker::Worker;
 use crate::rewrite::header::HeaderChange;
 use crate::rewrite::request_id::RequestId;
@@ -54,6 +56,10 @@ pub struct Context {
     pub judged: bool,
     /// May be sent to a server twice.
     pub repeatable: bool,
+    /// The call of an AI API that it is, where that was read.
+    pub call: Option<Box<AiCall>>,
+    /// Tokens of its answer, as far as they are known.
+    pub usage: Option<Used>,
     pub times: Times,
     /// The answer is being sent, or was.
     pub status: Option<u16>,

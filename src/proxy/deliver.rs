@@ -10,10 +10,12 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
 use crate::ai;
+use crate::ai::usage::Passed;
 use crate::outcome::Outcome;
 use crate::proxy::attempt::Answer;
 use crate::proxy::body::{Body, client_error_in_answer, client_event};
 use crate::proxy::context::Context;
+use crate::proxy::meter::Meter;
 use crate::proxy::{announce_stop, finish, judgement, reply, tunnel};
 use crate::rewrite::header::hop_by_hop;
 use crate::rewrite::request_id;
@@ -35,10 +37,15 @@ pub async fn run(
     mut answer: Answer,
 ) -> pingora::Result<Outcome> {
     body.forget();
-    let head = head(context, session, &answer)?;
+    if let Some(call) = &mut context.call {
+        call.forget();
+    }
+    let stream =
+        answer.server.head().is_some_and(|head| head.headers.get(CONTENT_TYPE).is_some_and(is_event_stream));
+    let mut meter = Meter::new(context, &answer, stream);
+    let head = head(context, session, &answer, meter.strips(context.call.as_deref()))?;
     context.status = Some(head.status.as_u16());
     let upgraded = head.status == StatusCode::SWITCHING_PROTOCOLS;
-    let stream = head.headers.get(CONTENT_TYPE).is_some_and(is_event_stream);
     context.streamed = stream;
     announce_stop(context, session);
     if session.req_header().version == Version::HTTP_10 && !head.headers.contains_key(CONTENT_LENGTH) {
@@ -60,15 +67,29 @@ pub async fn run(
     let first = std::mem::take(&mut answer.first);
     if !first.is_empty() {
         tail.remember(&first);
-        if let Err(e) = session.write_response_body(first, false).await {
+        let first = match meter.feed(&first) {
+            Passed::Whole => first,
+            Passed::Instead(bytes) => Bytes::copy_from_slice(bytes),
+        };
+        if !first.is_empty()
+            && let Err(e) = session.write_response_body(first, false).await
+        {
             return Ok(client_error_in_answer(session, &e));
         }
     }
-    let outcome = pump(context, session, body, &mut answer, &mut tail).await;
+    let outcome = pump(context, session, body, &mut answer, &mut tail, &mut meter).await;
     judgement::ended(context, outcome);
+    let rest = Bytes::copy_from_slice(meter.rest());
+    meter.settle(context);
     match outcome {
         Outcome::Completed => {
-            if let Err(e) = session.finish_body().await {
+            let ended = async {
+                if !rest.is_empty() {
+                    session.write_response_body(rest, false).await?;
+                }
+                session.finish_body().await
+            };
+            if let Err(e) = ended.await {
                 return Ok(client_error_in_answer(session, &e));
             }
             keep(context, answer).await;
@@ -95,7 +116,13 @@ pub fn is_event_stream(content_type: &HeaderValue) -> bool {
 }
 
 /// The head that the client gets.
-fn head(context: &Context, session: &ServerSession, answer: &Answer) -> pingora::Result<ResponseHeader> {
+/// `shorter`: less goes to the client than the server sends.
+fn head(
+    context: &Context,
+    session: &ServerSession,
+    answer: &Answer,
+    shorter: bool,
+) -> pingora::Result<ResponseHeader> {
     let Some(theirs) = answer.server.head() else {
         return pingora::Error::e_explain(pingora::ErrorType::InternalError, "no head of an answer");
     };
@@ -110,7 +137,8 @@ fn head(context: &Context, session: &ServerSession, answer: &Answer) -> pingora:
             head.append_header(UPSTREAM_REQUEST_ID, value)?;
         } else if *name == CONTENT_LENGTH {
             // RFC 9110 8.6: a 204 has none. A 304 may tell one, but clients on HTTP/2 take it for a broken promise.
-            let none = theirs.status == StatusCode::NO_CONTENT
+            let none = shorter
+                || theirs.status == StatusCode::NO_CONTENT
                 || (theirs.status == StatusCode::NOT_MODIFIED
                     && session.req_header().version == Version::HTTP_2);
             if !none {
@@ -148,6 +176,7 @@ async fn pump(
     body: &mut Body<'_>,
     answer: &mut Answer,
     tail: &mut Tail,
+    meter: &mut Meter,
 ) -> Outcome {
     let silence = context.backend().map_or(Duration::ZERO, |backend| backend.server);
     let client_silence = context.frontend().client;
@@ -173,13 +202,17 @@ async fn pump(
         let written = match pingora_timeout::timeout(wait, event).await {
             Ok(Event::Server(Ok(Some(part)))) => {
                 tail.remember(part);
+                let (part, whole) = match meter.feed(part) {
+                    Passed::Whole => (part, true),
+                    Passed::Instead(bytes) => (bytes, false),
+                };
                 if part.is_empty() {
                     Ok(())
                 } else if let ServerSession::H1(http1) = session {
                     http1.write_body(part).await.map(drop)
                 } else {
                     let part = Bytes::copy_from_slice(part);
-                    let end = server.body_done() && tail.whole();
+                    let end = whole && server.body_done() && tail.whole();
                     session.write_response_body(part, end).await
                 }
             }

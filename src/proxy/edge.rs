@@ -124,6 +124,8 @@ impl Edge {
             attempts: 0,
             hedged: false,
             judged: false,
+            call: None,
+            usage: None,
             repeatable: false,
             times: Times::begin(),
             status: None,
@@ -190,6 +192,8 @@ fn ends_clean(outcome: Outcome) -> bool {
         | Outcome::BadRequest { .. }
         | Outcome::Unauthorized
         | Outcome::Limited(_)
+        | Outcome::UnknownModel
+        | Outcome::ModelForbidden
         | Outcome::BodyTooLarge
         | Outcome::RequestTimeout
         | Outcome::NoServer

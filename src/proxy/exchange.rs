@@ -1,6 +1,7 @@
 //! The loop over attempts: choose a server, try it, and when it fails before the client has seen anything, try another.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -15,16 +16,17 @@ use crate::proxy::attempt::{self, Answer, Ended, Miss};
 use crate::proxy::body::Body;
 use crate::proxy::context::Context;
 use crate::proxy::course::Course;
-use crate::proxy::feed::Feed;
+use crate::proxy::worker::Worker;
 use crate::proxy::{deliver, hedge, judgement};
+use crate::runtime::snapshot::Snapshot;
 
-/// Serves the request from the backend in the context. `max_body` is in bytes.
-pub async fn run(
+/// Serves the request from the backend in the context: with its model, or with one that stands in for it.
+pub async fn run<'a>(
     context: &mut Context,
     session: &mut ServerSession,
-    max_body: u64,
+    body: &mut Body<'a>,
+    (worker, snapshot): (&'a Arc<Worker>, &'a Snapshot),
 ) -> pingora::Result<Outcome> {
-    let snapshot = context.snapshot.clone();
     let Some(backend) = context.backend.map(|index| &snapshot.backends[index]) else {
         return Ok(Outcome::NoServer);
     };
@@ -34,20 +36,20 @@ pub async fn run(
     }
     context.backend_session = Some(backend.stats.traffic.session(context.now()));
     context.repeatable = may_be_sent_twice(session);
-    let worker = context.worker.clone();
-    let memory = &worker.shared.state.body_memory;
-    let feed = Feed::default();
-    let mut body = Body::new(session, max_body, memory.hold(snapshot.max_body_memory), &feed);
-    let mut course = Course::new(&worker, backend, context, session);
+    let mut course = Course::new(worker, backend, context, session);
+    if !course.has_server(context) && !course.next_model(context) {
+        return Ok(Outcome::UnknownModel);
+    }
     loop {
-        match choose(context, session, &mut body, &course).await {
+        match choose(context, session, body, &course).await {
             Ok(slot) => {
                 let place = course.begin(context, slot);
                 context.occupy(place);
             }
+            Err(Outcome::NoServer) if course.next_model(context) => continue,
             Err(outcome) => return Ok(outcome),
         }
-        let ended = match once(context, session, &mut body, &mut course).await? {
+        let ended = match once(context, session, body, &mut course).await? {
             Ok(ended) => ended,
             Err(outcome) => return Ok(outcome),
         };
@@ -56,15 +58,23 @@ pub async fn run(
         let Some((index, slot)) = context.server.zip(context.slot.as_mut()) else {
             return Ok(Outcome::Internal);
         };
-        let Some((failure, judged)) = judgement::of(&worker, backend, slot, &ended, borrows) else {
+        let Some((failure, judged)) = judgement::of(worker, backend, slot, &ended, borrows) else {
             return Ok(too_long(body.is_done(session)));
         };
         context.judged = judged;
         let wait = may_retry(context, &mut course, index, failure, asked(&ended));
         let Some(wait) = wait else {
+            if backend.retry.when.contains(retry_failure(failure))
+                && context.repeatable
+                && course.next_model(context)
+            {
+                drop(ended);
+                context.leave_server();
+                continue;
+            }
             return match ended.result {
                 Ok(answer) if failure != Failure::KeyRefused => {
-                    deliver::run(context, session, &mut body, answer).await
+                    deliver::run(context, session, body, answer).await
                 }
                 _ => Ok(Outcome::Failed(failure)),
             };
@@ -99,7 +109,7 @@ async fn choose(
                 return Err(Outcome::Overloaded);
             }
             Pick::NoServer => {
-                context.retry_after = backend.pool.back_in_for(None, context.now());
+                context.retry_after = backend.pool.back_in_for(course.only(), context.now());
                 return Err(Outcome::NoServer);
             }
             Pick::Wait(ticket) => ticket,
@@ -182,7 +192,7 @@ fn may_retry(
     failure: Failure,
     asked: Option<Duration>,
 ) -> Option<Duration> {
-    let (backend, now, attempts) = (course.backend, context.now(), context.attempts);
+    let (backend, now, attempts) = (course.backend, context.now(), course.attempts(context));
     let (policy, pool) = (&backend.retry, &backend.pool);
     let kind = retry_failure(failure);
     if !policy.should_retry(attempts, kind, context.repeatable) {

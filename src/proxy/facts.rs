@@ -94,6 +94,14 @@ impl Facts for Live<'_> {
         self.context.snapshot.plans.get(plan).map(|plan| &*plan.name)
     }
 
+    fn model(&self) -> Option<&str> {
+        Some(&self.context.call.as_ref()?.route.model)
+    }
+
+    fn task(&self) -> Option<&str> {
+        self.context.snapshot.ai.catalogue.task_name(self.context.call.as_ref()?.route.task?)
+    }
+
     fn tls(&self) -> bool {
         self.context.client.tls.is_some()
     }

@@ -137,6 +137,22 @@ impl Feed {
         .await;
     }
 
+    /// Waits until all of it is here. Whoever brings it polls this again.
+    pub async fn whole(&self) {
+        poll_fn(|_| {
+            let done = self.kept.lock().done;
+            self.set(WANTED, !done);
+            if done { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// One that is here already.
+    pub fn of(parts: Vec<Bytes>) -> Feed {
+        let kept = Kept { parts, done: true, ..Kept::default() };
+        Feed { kept: Mutex::new(kept), flags: AtomicU8::default() }
+    }
+
     fn set(&self, flag: u8, on: bool) {
         if on {
             self.flags.fetch_or(flag, Ordering::Relaxed);

@@ -168,8 +168,10 @@ fn count(context: &Context, end: &End) {
         | Outcome::Tarpitted(_)
         | Outcome::SilentlyDropped
         | Outcome::Unauthorized
+        | Outcome::ModelForbidden
         | Outcome::Limited(_) => stats.denied_requests.one(),
         Outcome::BadRequest { .. }
+        | Outcome::UnknownModel
         | Outcome::BodyTooLarge
         | Outcome::BadBodyInAnswer { .. }
         | Outcome::RequestTimeout

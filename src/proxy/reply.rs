@@ -138,6 +138,11 @@ pub fn own_fields(
         quota(head, figures.requests, &REQUESTS)?;
         quota(head, figures.tokens, &TOKENS)?;
     }
+    if let Some(call) = context.call.as_ref().filter(|call| !call.model.is_empty() && context.attempts > 0)
+        && let Ok(model) = HeaderValue::from_str(&call.model)
+    {
+        head.insert_header(MODEL, model)?;
+    }
     if context.attempts > 0 {
         head.insert_header(ATTEMPTS, HeaderValue::from(context.attempts))?;
     }
@@ -170,6 +175,8 @@ fn quota(head: &mut ResponseHeader, quota: Option<Quota>, names: &QuotaNames) ->
     Ok(())
 }
 
+/// The model that was asked for in the end: with aliases, `auto` and fallbacks resolved.
+const MODEL: HeaderName = HeaderName::from_static("x-tidegate-model");
 /// How many servers were asked for this answer, or how often.
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tidegate-attempts");
 

@@ -10,10 +10,12 @@ use pingora::protocols::http::ServerSession;
 use crate::auth::{self, Identity, Mode, Presented};
 use crate::limit::Verdict as PlanVerdict;
 use crate::outcome::{Limit, Outcome};
+use crate::proxy::body::Body;
 use crate::proxy::context::Context;
+use crate::proxy::feed::Feed;
 use crate::proxy::reply;
 use crate::proxy::rules::{self, Verdict};
-use crate::proxy::{answered, deliver, exchange};
+use crate::proxy::{answered, call, deliver, exchange, models};
 use crate::rewrite::header::names_end_to_end_field;
 use crate::wire::{self, HeadLimits};
 
@@ -68,11 +70,33 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     if let Some(outcome) = identify(context, session) {
         return Ok(outcome);
     }
+    let (worker, snapshot) = (context.worker.clone(), context.snapshot.clone());
+    let memory = &worker.shared.state.body_memory;
+    let feed = Feed::default();
+    let limit = context.frontend().max_request_body;
+    let mut body = Body::new(session, limit, memory.hold(snapshot.max_body_memory), &feed);
+    if snapshot.ai.rules_ask
+        && !matches!(context.identity, Identity::Rejected(_))
+        && let Some(outcome) = read_call(context, session, &mut body, limit).await
+    {
+        return Ok(outcome);
+    }
     if let Verdict::End(outcome) = rules::run(context, session).await? {
         return Ok(outcome);
     }
     if let Identity::Rejected(_) = context.identity {
         return Ok(Outcome::Unauthorized);
+    }
+    if context.backend.is_some() {
+        let limit = max_body(context);
+        if let Err(outcome) = body.set_limit(limit) {
+            return Ok(outcome);
+        }
+        if snapshot.ai.reads_calls
+            && let Some(outcome) = read_call(context, session, &mut body, limit).await
+        {
+            return Ok(outcome);
+        }
     }
     if let Some(outcome) = plan(context) {
         return Ok(outcome);
@@ -80,11 +104,32 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     if context.backend.is_none() {
         return Ok(Outcome::NoServer);
     }
-    let limit = max_body(context);
-    if content_length(session).is_some_and(|length| length > limit) {
+    if !snapshot.ai.catalogue.is_empty() && call::lists_models(session.req_header()) {
+        return models::list(context, session).await;
+    }
+    if content_length(session).is_some_and(|length| length > max_body(context)) {
         return Ok(Outcome::BodyTooLarge);
     }
-    exchange::run(context, session, limit).await
+    exchange::run(context, session, &mut body, (&worker, &snapshot)).await
+}
+
+/// Reads the call that the request may be, and whether the client's plan has its model.
+async fn read_call(
+    context: &mut Context,
+    session: &mut ServerSession,
+    body: &mut Body<'_>,
+    limit: u64,
+) -> Option<Outcome> {
+    if content_length(session).is_some_and(|length| length > limit) {
+        return Some(Outcome::BodyTooLarge);
+    }
+    if let Err(outcome) = call::read(context, session, body).await {
+        return Some(outcome);
+    }
+    let mut call = context.call.take()?;
+    let allowed = call::allow(&mut call, models::plan(context));
+    context.call = Some(call);
+    (!allowed).then_some(Outcome::ModelForbidden)
 }
 
 /// Whether the client expects something other than `100-continue` (RFC 9110 10.1.1). Of HTTP/1.0 no expectation counts.
@@ -134,8 +179,9 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 fn plan(context: &mut Context) -> Option<Outcome> {
     let client = context.identity.client()?;
     let plan = context.snapshot.plans.get(client.plan?)?;
+    let estimate = plan.limits.tokens_per_minute.and_then(|_| call::estimate(context));
     let limits = &context.worker.shared.state.limits;
-    match limits.admit(crate::stick::Key::digest(client.digest), &plan.limits, None, context.now()) {
+    match limits.admit(crate::stick::Key::digest(client.digest), &plan.limits, estimate, context.now()) {
         PlanVerdict::Admitted(admission) => {
             context.permit = Some(admission.permit);
             context.figures = Some(admission.figures);

@@ -10,7 +10,7 @@ use crate::config::checked::TableKey;
 use crate::outcome::Outcome;
 use crate::proxy::context::{Context, HeaderStep};
 use crate::proxy::facts::Live;
-use crate::proxy::reply;
+use crate::proxy::{models, reply};
 use crate::rewrite::path::PathRewrite;
 use crate::runtime::snapshot::Action;
 use crate::stick::{Key, Tracked};
@@ -98,7 +98,11 @@ fn track(context: &mut Context, index: usize) {
     let key = match table.key {
         TableKey::Src => Some(Key::address(context.src)),
         TableKey::ApiKey => context.identity.digest().copied().map(Key::digest),
-        TableKey::Model | TableKey::Plan => None,
+        TableKey::Model => {
+            let call = context.call.as_ref().filter(|call| !call.route.model.is_empty());
+            call.map(|call| Key::text(call.route.model.as_bytes()))
+        }
+        TableKey::Plan => models::plan(context).map(|plan| Key::text(plan.name.as_bytes())),
     };
     let now = context.now();
     // A table whose entries are all in use counts that itself (`full`), and lets the request pass.

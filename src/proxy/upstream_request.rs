@@ -90,8 +90,8 @@ pub fn build(
     }
     head.insert_header(request_id::NAME, context.id.header().clone())?;
     rules(context, &mut head)?;
-    if let Some(key) = &server.authorization {
-        head.insert_header(AUTHORIZATION, key.clone())?;
+    if let Some((name, key)) = &server.authorization {
+        head.insert_header(name, key.clone())?;
     }
     if framing == Framing::Chunked {
         head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;

@@ -1,6 +1,7 @@
 //! A checked configuration and the state become a snapshot. The only translator from the schema to the engines.
 
 mod acls;
+mod ai;
 mod backends;
 mod frontends;
 mod rules;
@@ -57,6 +58,7 @@ pub fn compile(checked: &Checked, state: &State) -> Result<Snapshot, CompileErro
     let backends = backends::compile(checked, state)?;
     let frontends = frontends::compile(checked, state, &backends)?;
     let binds = frontends::binds(checked, state)?;
+    let backends_decide = backends.iter().any(|backend| backend.models.decide());
     let asks = checked.clients.mode != ClientMode::Passthrough || !checked.clients.keys.is_empty();
     let hashed = checked.backends.iter().any(|backend| backend.balance == Balance::Hash(HashKey::ApiKey));
     let acls = acls::compile(checked)?;
@@ -69,7 +71,8 @@ pub fn compile(checked: &Checked, state: &State) -> Result<Snapshot, CompileErro
         tables,
         acls,
         directory: directory(&checked.clients),
-        plans: checked.plans.iter().map(plan).collect(),
+        plans: checked.plans.iter().map(|of| plan(of, checked)).collect(),
+        ai: ai::compile(checked, state, backends_decide),
         admin: Admin { token: checked.admin.token.clone() },
         max_connections: checked.global.max_connections,
         max_body_memory: checked.global.max_body_memory,
@@ -123,11 +126,13 @@ fn directory(clients: &checked::Clients) -> Directory {
     Directory::new(mode, known)
 }
 
-fn plan(plan: &checked::Plan) -> NamedPlan {
+fn plan(plan: &checked::Plan, checked: &Checked) -> NamedPlan {
     let limits = Plan {
         requests_per_minute: plan.requests_per_minute,
         concurrent: plan.concurrent,
         tokens_per_minute: plan.tokens_per_minute,
     };
-    NamedPlan { name: Arc::from(&*plan.name), priority: plan.priority, limits }
+    let models = plan.models.as_ref();
+    let models = models.map(|models| (0..checked.ai.models.len()).map(|id| models.contains(&id)).collect());
+    NamedPlan { name: Arc::from(&*plan.name), priority: plan.priority, models, limits }
 }

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use rustls::ServerConfig;
 
 use crate::acl::{Acl, Expression, IpSet};
+use crate::ai::catalogue::Catalogue;
+use crate::ai::estimate::Ratios;
+use crate::ai::price::Price;
 use crate::auth::Directory;
 use crate::base::secret::Secret;
 use crate::config::checked;
@@ -21,6 +24,7 @@ use crate::rewrite::header::HeaderChange;
 use crate::rewrite::path::PathRewrite;
 use crate::rewrite::redirect::Redirect;
 use crate::runtime::gate::Gate;
+use crate::runtime::models::Models;
 use crate::runtime::target::Target;
 use crate::stick::{Gpc, Table};
 
@@ -35,6 +39,7 @@ pub struct Snapshot {
     /// Whether anything asks who a client is: keys, a mode that wants one, a table or a backend by key.
     pub needs_identity: bool,
     pub plans: Vec<NamedPlan>,
+    pub ai: Ai,
     pub admin: Admin,
     pub max_connections: usize,
     /// Bytes of request bodies that may be held, all requests together.
@@ -44,6 +49,29 @@ pub struct Snapshot {
     pub access_log: Option<checked::AccessLogFormat>,
 }
 
+/// What is known of models.
+pub struct Ai {
+    pub catalogue: Catalogue,
+    /// By index of the model.
+    pub prices: Vec<Price>,
+    /// By index of the model, and of those that are none of them.
+    pub ratios: Vec<Arc<Ratios>>,
+    pub other_ratios: Arc<Ratios>,
+    /// The model of a call decides something, or its tokens are counted: calls are read before they go on.
+    pub reads_calls: bool,
+    /// A rule or a table asks for the model: calls are read before the rules.
+    pub rules_ask: bool,
+    /// Tokens are counted.
+    pub counts: bool,
+}
+
+impl Ai {
+    /// What was learned of a model by its index.
+    pub fn ratios_of(&self, model: Option<usize>) -> &Arc<Ratios> {
+        model.and_then(|model| self.ratios.get(model)).unwrap_or(&self.other_ratios)
+    }
+}
+
 pub struct Admin {
     pub token: Option<Secret>,
 }
@@ -51,6 +79,8 @@ pub struct Admin {
 pub struct NamedPlan {
     pub name: Arc<str>,
     pub priority: checked::Priority,
+    /// By index of the model, whether its clients may use it; `None`: all of them.
+    pub models: Option<Box<[bool]>>,
     pub limits: Plan,
 }
 
@@ -191,12 +221,13 @@ pub struct Backend {
     /// `None`: the frontend's.
     pub max_request_body: Option<u64>,
     pub check: Option<Arc<checked::Check>>,
+    pub models: Models,
     pub stats: Arc<BackendStats>,
 }
 
 pub struct Server {
     pub target: Arc<Target>,
-    /// `Bearer KEY`, in place of the client's own.
-    pub authorization: Option<HeaderValue>,
+    /// Where the server's own key goes, and the key, in place of the client's: `authorization: Bearer KEY`, say.
+    pub authorization: Option<(HeaderName, HeaderValue)>,
     pub stats: Arc<ServerStats>,
 }

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::ProducesTickets;
 
+use crate::ai::estimate::Ratios;
 use crate::base::clock::{self, Clock};
 use crate::config::checked::TableKey;
 use crate::limit::PlanLimits;
@@ -50,6 +51,7 @@ pub struct State {
     frontends: Named<String, FrontendStats>,
     cells: Named<(String, String, String), RequestCells>,
     addresses: Named<(String, u16), Addresses>,
+    ratios: Named<String, Ratios>,
     tickets: Mutex<HashMap<TicketScope, Arc<dyn ProducesTickets>>>,
 }
 
@@ -98,6 +100,7 @@ impl State {
             frontends: Named::default(),
             cells: Named::default(),
             addresses: Named::default(),
+            ratios: Named::default(),
             tickets: Mutex::default(),
         }
     }
@@ -116,6 +119,11 @@ impl State {
 
     pub fn backend(&self, name: &str) -> Arc<BackendState> {
         self.backends.get_or(name.to_owned(), BackendState::default)
+    }
+
+    /// What was learned of a model's tokens; of all that have no name of their own under the empty one.
+    pub fn ratios(&self, model: &str) -> Arc<Ratios> {
+        self.ratios.get_or(model.to_owned(), Ratios::default)
     }
 
     pub fn frontend_stats(&self, name: &str) -> Arc<FrontendStats> {

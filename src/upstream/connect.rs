@@ -56,6 +56,8 @@ pub struct Want<'a> {
     pub method: &'a Method,
     /// The request asks for another protocol, which HTTP/1.1 alone can carry.
     pub upgrade: bool,
+    /// Not a connection that was there before: such a one has just failed the request.
+    pub fresh: bool,
     /// Whose request it is and the address that it was sent to, for a server that wants a PROXY header; `None`: our own.
     pub client: Option<(SocketAddr, SocketAddr)>,
 }

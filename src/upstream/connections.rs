@@ -48,7 +48,8 @@ impl Connections {
         }
     }
 
-    /// A new connection, or a stream on a new HTTP/2 connection that several requests share.
+    /// A new connection, which several requests share if it is HTTP/2, or a stream on a lively HTTP/2 connection: that one
+    /// tells which requests it has not touched.
     ///
     /// # Errors
     /// See [`ConnectError`]; of several addresses, the last one's.
@@ -60,9 +61,9 @@ impl Connections {
     ) -> Result<Session, ConnectError> {
         let pool = target.pool();
         let left = if target.offers_http2() && !want.upgrade {
-            match self.links.join(target, timeout).await? {
+            match self.links.join(target, timeout, want.fresh).await? {
                 Joined::Http1(line) => return Ok(Session::http1(line, target, want, false)),
-                Joined::Http2(place) => return Ok(Session::http2(place, target, want, false)),
+                Joined::Http2 { place, reused } => return Ok(Session::http2(place, target, want, reused)),
                 Joined::Alone(left) => left,
             }
         } else {

@@ -23,7 +23,7 @@ use crate::upstream::connections::Connections;
 use crate::upstream::session::{Fault, Session};
 
 const PATIENCE: Duration = Duration::from_secs(5);
-const GET: Want<'_> = Want { method: &Method::GET, upgrade: false, client: None };
+const GET: Want<'_> = Want { method: &Method::GET, upgrade: false, fresh: false, client: None };
 
 /// A server on a port of its own, which counts who connects.
 struct Site {

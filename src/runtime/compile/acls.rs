@@ -47,8 +47,13 @@ fn one(checked: &Checked, test: &Test) -> Result<Acl, crate::acl::PatternError> 
         Test::Plan(plans) => {
             Acl::plan(plans.iter().filter_map(|plan| checked.plans.get(*plan)).map(|plan| &plan.name), false)
         }
-        // Models are not resolved yet.
-        Test::Model(_) | Test::Task(_) => Acl::Always(false),
+        Test::Model(patterns) => {
+            let of = |prefix: bool| {
+                patterns.iter().filter(move |pattern| pattern.prefix == prefix).map(|pattern| &pattern.text)
+            };
+            Acl::model(of(false), of(true))
+        }
+        Test::Task(tasks) => Acl::task(tasks),
         Test::Above { table, counter, above } => {
             Acl::Counter(CounterTest { table: *table, counter: *counter, above: *above })
         }

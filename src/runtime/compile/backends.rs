@@ -6,14 +6,16 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
 use rustls::pki_types::ServerName;
 
-use crate::config::checked::{self, Balance, Checked, Host};
+use crate::config::checked::{self, Balance, Checked, Host, KeyHeader};
 use crate::pool::health::Thresholds;
 use crate::pool::retry::{Policy, When};
 use crate::pool::{Member, Pool, Rules, Settings, balance, breaker, cooldown, eject};
 use crate::runtime::compile::{CompileError, tls};
+use crate::runtime::models::Models;
 use crate::runtime::snapshot::{Backend, Server};
 use crate::runtime::state::{BackendState, State};
 use crate::runtime::target::{Target, TargetTls};
@@ -71,6 +73,7 @@ fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> R
         total: backend.own_total,
         max_request_body: backend.own_max_request_body,
         check: backend.check.clone().map(Arc::new),
+        models: Models::new(&backend.servers),
         stats: kept.stats.clone(),
     })
 }
@@ -151,10 +154,13 @@ fn server(
     let authorization = match &config.api_key {
         None => None,
         Some(key) => {
-            let mut value =
-                HeaderValue::try_from(format!("Bearer {}", key.expose())).map_err(|_| bad("api_key"))?;
+            let (name, text) = match config.key_header {
+                KeyHeader::Authorization => (AUTHORIZATION, format!("Bearer {}", key.expose())),
+                KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), key.expose().to_owned()),
+            };
+            let mut value = HeaderValue::try_from(text).map_err(|_| bad("api_key"))?;
             value.set_sensitive(true);
-            Some(value)
+            Some((name, value))
         }
     };
     Ok(Server { target: Arc::new(target), authorization, stats: kept.server_stats(&config.name) })

@@ -124,6 +124,11 @@ impl Link {
         self.state.most.load(Ordering::Relaxed).min(STREAMS)
     }
 
+    /// Whether something was read from it within `time`.
+    pub fn was_heard_within(&self, time: Duration) -> bool {
+        self.state.silence() < time
+    }
+
     /// Whether it takes no new streams: it is closed, or the server says goodbye (RFC 9113 6.8).
     pub fn is_over(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());

@@ -15,6 +15,8 @@ use crate::runtime::target::Target;
 use crate::upstream::connect::{ConnectError, Made, make};
 use crate::upstream::stream::Line;
 
+/// A request that may not be sent twice goes on a connection only that was heard of so lately.
+const LIVELY: Duration = Duration::from_secs(5);
 /// Rounds of [`Links::purge`] after which it is forgotten what a target speaks.
 const FORGET: u32 = 1000;
 
@@ -56,7 +58,11 @@ enum Outcome {
 /// How a request got its connection.
 pub enum Joined {
     Http1(Line),
-    Http2(Place),
+    /// `reused`: it was there before.
+    Http2 {
+        place: Place,
+        reused: bool,
+    },
     /// The server does not choose HTTP/2: the caller connects for itself, within this time.
     Alone(Duration),
 }
@@ -64,25 +70,35 @@ pub enum Joined {
 impl Links {
     /// A place on a connection that is there.
     pub fn take(&self, pool: u64) -> Option<Place> {
-        self.all.lock().get_mut(&pool)?.reserve()
+        self.all.lock().get_mut(&pool)?.reserve(Duration::MAX)
     }
 
-    /// A place on a new connection, which several requests share.
+    /// A place on a lively connection, or on a new one, which several requests share. `fresh`: on a new one.
     ///
     /// # Errors
     /// See [`ConnectError`].
-    pub async fn join(&self, target: &Arc<Target>, timeout: Duration) -> Result<Joined, ConnectError> {
+    pub async fn join(
+        &self,
+        target: &Arc<Target>,
+        timeout: Duration,
+        fresh: bool,
+    ) -> Result<Joined, ConnectError> {
         let deadline = Instant::now() + timeout;
         let pool = target.pool();
-        let mut first = true;
+        let mut waited = false;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let mut outcome = {
                 let mut all = self.all.lock();
                 let of = all.entry(pool).or_default();
-                // One that was there before may be one that its server was just closing.
-                if !first && let Some(place) = of.reserve_newest() {
-                    return Ok(Joined::Http2(place));
+                let place = match waited {
+                    // The last one is the one that was waited for.
+                    true => of.reserve_newest(),
+                    false if fresh => None,
+                    false => of.reserve(LIVELY),
+                };
+                if let Some(place) = place {
+                    return Ok(Joined::Http2 { place, reused: !waited });
                 }
                 if left.is_zero() {
                     return Err(ConnectError::Timeout(timeout));
@@ -92,7 +108,7 @@ impl Links {
                 }
                 of.wait().unwrap_or_else(|| self.dial(of, target, pool, timeout))
             };
-            first = false;
+            waited = true;
             let outcome = match timeout_at(deadline, outcome.wait_for(Option::is_some)).await {
                 Ok(Ok(outcome)) => outcome.clone(),
                 Ok(Err(_)) => None,
@@ -165,10 +181,10 @@ impl Links {
 }
 
 impl OfTarget {
-    /// A place on the first connection that has one.
-    fn reserve(&mut self) -> Option<Place> {
+    /// A place on the first connection that has one and was heard of within `lately`.
+    fn reserve(&mut self, lately: Duration) -> Option<Place> {
         self.forget_closed();
-        self.open.iter().find_map(Link::reserve)
+        self.open.iter().filter(|link| link.was_heard_within(lately)).find_map(Link::reserve)
     }
 
     /// A place on the last connection that has one.

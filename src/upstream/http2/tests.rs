@@ -43,7 +43,7 @@ fn target() -> Arc<Target> {
 }
 
 fn session(link: &Link, method: &Method) -> Session {
-    let want = Want { method, upgrade: false, client: None };
+    let want = Want { method, upgrade: false, fresh: false, client: None };
     Session::http2(link.reserve().unwrap(), &target(), &want, false)
 }
 

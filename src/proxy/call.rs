@@ -1,0 +1,154 @@
+//! A call of an AI API, read whole before it goes on: its model decides where it goes, and its size what it may cost.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderName, Method};
+use pingora::http::RequestHeader;
+use pingora::protocols::http::ServerSession;
+
+use crate::ai::catalogue::{Route, UnknownModel};
+use crate::ai::path::{Dialect, dialect, is_call};
+use crate::ai::request::{self, Call, Edit, Unreadable};
+use crate::ai::{multipart, path};
+use crate::outcome::Outcome;
+use crate::proxy::body::Body;
+use crate::proxy::context::Context;
+use crate::proxy::upstream_request::Framing;
+use crate::runtime::snapshot::NamedPlan;
+
+const TASK: HeaderName = HeaderName::from_static("x-task");
+
+/// What is known of a call.
+pub struct AiCall {
+    pub call: Call,
+    /// A form (multipart) rather than JSON.
+    form: bool,
+    pub dialect: Dialect,
+    /// Where it goes by its model.
+    pub route: Route,
+    /// The body as it came.
+    parts: Vec<Bytes>,
+    /// Bytes of it.
+    pub size: u64,
+    /// The model that is asked for now: the route's, or one that stands in for it. Empty: the call names none.
+    pub model: Arc<str>,
+    /// Its index among the models of the configuration.
+    pub id: Option<usize>,
+}
+
+impl AiCall {
+    /// The body for a server that calls the model `name`; `None`: as it came.
+    pub fn body_for(&self, name: Option<&str>, counts: bool) -> Option<Vec<Bytes>> {
+        let name = name.unwrap_or(&self.model);
+        let model = Some(name).filter(|name| !name.is_empty() && self.call.model.as_deref() != Some(name));
+        let asks = counts && self.wants_usage();
+        if model.is_none() && !asks {
+            return None;
+        }
+        let edit = Edit { model, include_usage: asks };
+        Some(match self.form {
+            true => multipart::edited(&self.parts, &self.call, &edit),
+            false => request::edited(&self.parts, &self.call, &edit),
+        })
+    }
+
+    /// Nothing is sent again from here on.
+    pub fn forget(&mut self) {
+        self.parts = Vec::new();
+    }
+
+    /// Whether its stream tells its usage only when it is asked to, and the client did not ask.
+    pub fn wants_usage(&self) -> bool {
+        self.call.stream
+            && !self.call.asks_usage
+            && !self.form
+            && matches!(self.dialect, Dialect::Chat | Dialect::Completions)
+    }
+}
+
+/// Reads the call, if the request is one. `plan`: that of its client.
+///
+/// # Errors
+/// It cannot be read, or there is no such model; or the client left meanwhile.
+pub async fn read(
+    context: &mut Context,
+    session: &mut ServerSession,
+    body: &mut Body<'_>,
+) -> Result<(), Outcome> {
+    if context.call.is_some() || !has_call(session.req_header(), body) {
+        return Ok(());
+    }
+    body.whole(context, session).await?;
+    let head = session.req_header();
+    let parts = body.feed.parts();
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let form = multipart::is_form(content_type);
+    if head
+        .headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(Outcome::BadRequest { status: 400, reason: "encoded_call" });
+    }
+    let call = if form { multipart::read(content_type, &parts) } else { request::read(&parts) };
+    let call = call.map_err(|unreadable| Outcome::BadRequest { status: 400, reason: reason(&unreadable) })?;
+    let dialect = dialect(head.uri.path());
+    let task = head.headers.get(TASK).and_then(|task| task.to_str().ok());
+    let catalogue = &context.snapshot.ai.catalogue;
+    // What is called without a model, where one would be of use to nobody: batches, moderations, ...
+    let nameless = call.model.is_none() && (dialect == Dialect::Other || catalogue.is_empty());
+    let route = if nameless {
+        Route { model: Arc::from(""), id: None, task: None, chain: Vec::new() }
+    } else {
+        let mut words = || request::texts(&parts);
+        catalogue.resolve(call.model.as_deref(), task, &mut words).map_err(|unknown| match unknown {
+            UnknownModel::Named(_) => Outcome::UnknownModel,
+            UnknownModel::Unnamed => Outcome::BadRequest { status: 400, reason: "no_model" },
+        })?
+    };
+    let size = parts.iter().map(|part| part.len() as u64).sum();
+    let (model, id) = (route.model.clone(), route.id);
+    context.call = Some(Box::new(AiCall { call, form, dialect, route, parts, size, model, id }));
+    Ok(())
+}
+
+/// Whether a body comes that names a model.
+fn has_call(head: &RequestHeader, body: &Body<'_>) -> bool {
+    head.method == Method::POST && body.framing != Framing::None && is_call(head.uri.path())
+}
+
+fn reason(unreadable: &Unreadable) -> &'static str {
+    match unreadable {
+        Unreadable::NotJson => "not_json",
+        Unreadable::NotMultipart => "not_multipart",
+        Unreadable::TwoModels => "two_models",
+        Unreadable::ModelNotText => "model_not_text",
+    }
+}
+
+/// Whether a plan has the model of a call, and so of all that may stand in for it; what it does not have is left out.
+pub fn allow(call: &mut AiCall, plan: Option<&NamedPlan>) -> bool {
+    let Some(models) = plan.and_then(|plan| plan.models.as_ref()) else { return true };
+    let has = |id: usize| models.get(id).copied().unwrap_or(false);
+    call.route.chain.retain(|id| has(*id));
+    call.id.is_some_and(has)
+}
+
+/// The tokens that a call may take: what its plan reserves.
+pub fn estimate(context: &Context) -> Option<u64> {
+    let call = context.call.as_ref()?;
+    let ratios = context.snapshot.ai.ratios_of(call.id);
+    let generates = call.dialect != Dialect::Other;
+    let completion = call.call.max_tokens.or(generates.then(|| ratios.typical_completion()));
+    Some(ratios.prompt_tokens(call.size).saturating_add(completion.unwrap_or(0)))
+}
+
+/// Whether `GET` of this path asks for the models that there are.
+pub fn lists_models(head: &RequestHeader) -> bool {
+    head.method == Method::GET && path::is_model_list(head.uri.path())
+}

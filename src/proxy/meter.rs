@@ -1,0 +1,121 @@
+//! Counts the tokens of an answer while it passes: what the provider tells, else what was seen. Once it is over, who pays
+//! for them is told.
+
+use std::time::Duration;
+
+use http::header::CONTENT_ENCODING;
+
+use crate::ai::usage::{AnswerMeter, Passed, StreamMeter, Usage};
+use crate::proxy::attempt::Answer;
+use crate::proxy::call::AiCall;
+use crate::proxy::context::Context;
+
+/// What an answer took.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    pub usage: Usage,
+    /// The provider did not tell: it was reckoned from what was seen.
+    pub estimated: bool,
+    /// In micro-dollars; `None`: the model has no price.
+    pub cost: Option<u64>,
+    /// From the first content to the end, for each token after the first.
+    pub token_time: Option<Duration>,
+}
+
+/// One answer.
+pub enum Meter {
+    Off,
+    Answer(Box<AnswerMeter>),
+    Stream(Box<StreamMeter>),
+}
+
+impl Meter {
+    pub fn new(context: &Context, answer: &Answer, stream: bool) -> Meter {
+        let (Some(call), Some(head)) = (&context.call, answer.server.head()) else { return Meter::Off };
+        let plain = !head.headers.contains_key(CONTENT_ENCODING);
+        if !context.snapshot.ai.counts || !head.status.is_success() || !plain {
+            Meter::Off
+        } else if stream {
+            Meter::Stream(Box::new(StreamMeter::new(call.dialect, call.wants_usage())))
+        } else {
+            Meter::Answer(Box::new(AnswerMeter::new(call.dialect)))
+        }
+    }
+
+    /// Whether less may go to the client than came.
+    pub fn strips(&self, call: Option<&AiCall>) -> bool {
+        matches!(self, Meter::Stream(_)) && call.is_some_and(AiCall::wants_usage)
+    }
+
+    /// Takes a part; what of it goes to the client.
+    pub fn feed(&mut self, part: &[u8]) -> Passed<'_> {
+        match self {
+            Meter::Off => Passed::Whole,
+            Meter::Answer(meter) => {
+                meter.feed(part);
+                Passed::Whole
+            }
+            Meter::Stream(meter) => meter.feed(part),
+        }
+    }
+
+    /// What was held back of the last event.
+    pub fn rest(&mut self) -> &[u8] {
+        match self {
+            Meter::Stream(meter) => meter.finish(),
+            _ => &[],
+        }
+    }
+
+    /// The answer is over, whole or not: what it took is counted where it limits, and learned from.
+    pub fn settle(self, context: &mut Context) {
+        let (usage, content) = match self {
+            Meter::Off => return,
+            Meter::Answer(meter) => {
+                let content = meter.content_bytes();
+                (meter.finish(), content)
+            }
+            Meter::Stream(meter) => (meter.usage(), meter.seen().content_bytes),
+        };
+        let Some(call) = &context.call else { return };
+        let ai = &context.snapshot.ai;
+        let ratios = ai.ratios_of(call.id);
+        let told = usage.total().is_some();
+        let usage = match told {
+            true => {
+                ratios.learn(call.size, &usage);
+                ratios.learn_content(content, &usage);
+                usage
+            }
+            // Nothing is known of what it took: an image, say.
+            false if content == 0 && usage == Usage::default() => return,
+            false => Usage {
+                prompt: usage.prompt.or_else(|| Some(ratios.prompt_tokens(call.size))),
+                completion: usage.completion.or_else(|| Some(ratios.completion_tokens(content))),
+                ..usage
+            },
+        };
+        let price = call.id.and_then(|id| ai.prices.get(id));
+        let used = Used {
+            usage,
+            estimated: !told,
+            cost: price.and_then(|price| price.cost(&usage)),
+            token_time: token_time(context, &usage),
+        };
+        let (tokens, now) = (usage.total().unwrap_or(0), context.now());
+        if let Some(permit) = &context.permit {
+            permit.settle(tokens, now);
+        }
+        for (_, tracked) in &context.tracked {
+            tracked.tokens(tokens, now);
+            tracked.cost(used.cost.unwrap_or(0), now);
+        }
+        context.usage = Some(used);
+    }
+}
+
+fn token_time(context: &Context, usage: &Usage) -> Option<Duration> {
+    let (first, completion) = (context.times.first_content?, usage.completion?);
+    let more = u32::try_from(completion.checked_sub(1)?).ok().filter(|more| *more > 0)?;
+    Some(context.times.begun.elapsed().saturating_sub(first) / more)
+}
