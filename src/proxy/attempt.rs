@@ -34,6 +34,8 @@ pub struct Order<'a> {
     pub head: Box<RequestHeader>,
     pub method: Method,
     pub feed: &'a Feed,
+    /// The body where it is not as the client sent it.
+    pub edited: Option<Feed>,
     /// It has no body at all.
     pub bodiless: bool,
     /// On a connection that was there already, if there is one.
@@ -173,8 +175,10 @@ enum Event {
 }
 
 async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Result<Answer, Miss> {
-    let Order { backend, head, feed, dialect, until, .. } = order;
-    let mut sending = Sending { to: session, feed, cursor: Cursor::default(), stopped: false, done_at: None };
+    let Order { backend, head, feed, edited, dialect, until, .. } = order;
+    let source = edited.as_ref().unwrap_or(feed);
+    let mut sending =
+        Sending { to: session, source, feed, cursor: Cursor::default(), stopped: false, done_at: None };
     if let Err(fault) = sending.to.send_head(head, order.bodiless).await {
         return Err(failed(fault, ended));
     }
@@ -190,7 +194,7 @@ async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Resu
             tokio::select! {
                 biased;
                 head = sending.to.read_head() => Event::Head(head),
-                () = feed.more(cursor), if !done => Event::More,
+                () = source.more(cursor), if !done => Event::More,
             }
         };
         match pingora_timeout::timeout(wait, event).await {
@@ -274,6 +278,9 @@ fn copied(part: Option<&[u8]>) -> Bytes {
 /// The way of the request out.
 struct Sending<'a> {
     to: Session,
+    /// Where the body is read from.
+    source: &'a Feed,
+    /// By which the client is told.
     feed: &'a Feed,
     cursor: Cursor,
     /// The server takes no more: what it says to that is read.
@@ -286,7 +293,7 @@ impl Sending<'_> {
     /// Sends what has come of the body, each part of which the server takes within `patience`.
     async fn all_there_is(&mut self, patience: Duration) {
         while self.done_at.is_none() {
-            let went_out = match self.feed.next(&mut self.cursor) {
+            let went_out = match self.source.next(&mut self.cursor) {
                 Next::Part(part) => {
                     self.feed.busy(true);
                     let went_out = self.to.send_part(&part, patience).await;

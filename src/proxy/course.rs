@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+
 use http::Method;
 use pingora::protocols::http::ServerSession;
 
@@ -15,12 +19,14 @@ use crate::pool::balance::Draw;
 use crate::pool::balance::hash::key;
 use crate::pool::queue::{Priority, Who};
 use crate::pool::retry::Tried;
-use crate::pool::{Ask, Slot};
+use crate::pool::{Allowed, Ask, Slot};
 use crate::proxy::attempt::Order;
 use crate::proxy::body::Body;
 use crate::proxy::context::Context;
+use crate::proxy::feed::Feed;
 use crate::proxy::upstream_request::{self, Framing};
 use crate::proxy::{balance_key, worker::Worker};
+use crate::runtime::models::Known;
 use crate::runtime::snapshot::Backend;
 use crate::transport::socket::NOWHERE;
 
@@ -33,6 +39,12 @@ pub struct Course<'a> {
     who: Who,
     dialect: Option<Dialect>,
     until: Instant,
+    /// Who serves the model that is asked for now; `None`: whoever, or nobody.
+    known: Option<&'a Known>,
+    /// Models of the chain that were asked for or passed over.
+    fallbacks: usize,
+    /// Attempts with the models before this one.
+    before: u32,
 }
 
 /// A place that an attempt has on a server, and its being counted there.
@@ -50,7 +62,11 @@ impl<'a> Course<'a> {
     ) -> Course<'a> {
         let head = session.req_header();
         let path = head.uri.path();
+        let known = context.call.as_ref().filter(|call| !call.model.is_empty());
         Course {
+            known: known.and_then(|call| backend.models.of(&call.model)),
+            fallbacks: 0,
+            before: 0,
             worker,
             backend,
             tried: Tried::default(),
@@ -62,9 +78,47 @@ impl<'a> Course<'a> {
     }
 
     /// What is asked of the pool, when those in `tried` have failed.
-    pub fn ask<'t>(&self, tried: &'t Tried) -> Ask<'t> {
+    pub fn ask<'t>(&self, tried: &'t Tried) -> Ask<'t>
+    where
+        'a: 't,
+    {
         let draw = Draw { key: self.key, random: self.worker.random_bits(), now: self.worker.now() };
-        Ask { tried, draw, who: self.who, only: None }
+        Ask {
+            tried,
+            draw,
+            who: Who { wants: self.known.map_or(0, |known| known.wants), ..self.who },
+            only: self.only(),
+        }
+    }
+
+    /// The servers that know the model; `None`: any will do.
+    pub fn only(&self) -> Option<&'a Allowed> {
+        self.known.and_then(|known| known.servers.as_ref())
+    }
+
+    /// Whether some server knows the model.
+    pub fn has_server(&self, context: &Context) -> bool {
+        self.known.is_some() || context.call.as_ref().is_none_or(|call| call.model.is_empty())
+    }
+
+    /// Attempts with the model that is asked for now.
+    pub fn attempts(&self, context: &Context) -> u32 {
+        context.attempts - self.before
+    }
+
+    /// Goes on with the next model that stands in for the one that could not be had; false: there is none.
+    pub fn next_model(&mut self, context: &mut Context) -> bool {
+        let snapshot = context.snapshot.clone();
+        let Some(call) = &mut context.call else { return false };
+        while let Some(id) = call.route.chain.get(self.fallbacks).copied() {
+            self.fallbacks += 1;
+            let Some(name) = snapshot.ai.catalogue.name(id) else { continue };
+            let Some(known) = self.backend.models.of(name) else { continue };
+            (call.model, call.id) = (name.clone(), Some(id));
+            (self.known, self.before, self.tried) = (Some(known), context.attempts, Tried::default());
+            return true;
+        }
+        false
     }
 
     /// Takes up a place for one more attempt: counts it.
@@ -86,23 +140,32 @@ impl<'a> Course<'a> {
         index: usize,
         reuse: bool,
     ) -> pingora::Result<Order<'a>> {
-        let (backend, head) = (self.backend, session.req_header());
+        let (backend, request) = (self.backend, session.req_header());
         let server = &backend.servers[index];
         let client = &context.client;
+        let mut head = upstream_request::build(context, request, server, body.framing)?;
+        let name = self.known.and_then(|known| known.name_at(index)).map(|name| &**name);
+        let edited = context.call.as_ref().and_then(|call| call.body_for(name, context.snapshot.ai.counts));
+        if let Some(parts) = &edited {
+            let length: usize = parts.iter().map(Bytes::len).sum();
+            head.remove_header(&TRANSFER_ENCODING);
+            head.insert_header(CONTENT_LENGTH, HeaderValue::from(length))?;
+        }
         Ok(Order {
             worker: self.worker,
             backend,
             server,
-            head: upstream_request::build(context, head, server, body.framing)?,
-            method: head.method.clone(),
+            head,
+            method: request.method.clone(),
             feed: body.feed,
+            edited: edited.map(Feed::of),
             bodiless: body.framing == Framing::None,
             reuse: reuse && context.repeatable,
             fresh: !reuse,
-            upgrade: upstream_request::is_upgrade(head),
+            upgrade: upstream_request::is_upgrade(request),
             client: Some((client.peer, client.local)).filter(|(peer, _)| *peer != NOWHERE),
             // The answer to a HEAD has no content to wait for.
-            dialect: self.dialect.filter(|_| head.method != Method::HEAD),
+            dialect: self.dialect.filter(|_| request.method != Method::HEAD),
             until: self.until,
         })
     }
