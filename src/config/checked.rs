@@ -181,10 +181,6 @@ pub struct Plan {
     pub concurrent: Option<u32>,
     /// Indices in [`Ai::models`], each once; `None`: all models.
     pub models: Option<Vec<usize>>,
-    /// Per client.
-    pub budget: Option<Budget>,
-    /// Tokens and money are a hard cap: a stream ends where they end, not only the next request.
-    pub in_stream: bool,
     /// In the lines before servers.
     pub priority: Priority,
 }

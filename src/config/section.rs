@@ -65,7 +65,6 @@ const ROOT: Keys = Keys {
         ("servers", "servers stand in their backend: `backends: {NAME: {servers: ...}}`"),
         ("timeouts", "timeouts stand in `defaults`, in a frontend or in a backend"),
         ("models", "they stand in `ai`: `ai: {models: {gpt-4.1: {input: 2.00, output: 8.00}}}`"),
-        ("budget", "it stands in `ai` or in a plan"),
         ("rules", "rules stand in their frontend: `frontends: {NAME: {rules: ...}}`"),
     ],
 };

@@ -203,14 +203,12 @@ frontends:
       - {return: {status: 201, content_type: a/b, body: x}, if: a}
       - {use_backend: b}
 clients: {mode: optional, keys: [{name: k, key: x, plan: p}, {name: l, key_sha256: "0000000000000000000000000000000000000000000000000000000000000000"}]}
-plans: {p: {requests_per_minute: 1, tokens_per_minute: 1, concurrent: 1, priority: high, models: [g, fast], budget: {usd: 1, per: day, alert_at: 1%}, enforce: in_stream}}
+plans: {p: {requests_per_minute: 1, tokens_per_minute: 1, concurrent: 1, priority: high, models: [g, fast]}}
 ai:
   default_model: fast
   models: {g: {input: 1.5, output: 0.000001, cached_input: 0, fallback: [d]}, d: {input: 0, output: 0}}
   aliases: {fast: d}
   tasks: {code: {model: g, keywords: ["def "], fallback: fast}}
-  budget: {usd: 1, per: month, alert_at: 100%}
-  cost_header: true
 backends:
   b:
     balance: hash(header(x-a))

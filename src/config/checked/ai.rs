@@ -12,10 +12,6 @@ pub struct Ai {
     pub aliases: Vec<(String, usize)>,
     /// In the order of the file: the first whose keyword is found decides.
     pub tasks: Vec<Task>,
-    /// Of all clients together.
-    pub budget: Option<Budget>,
-    /// Answers carry `x-tidegate-cost`.
-    pub cost_header: bool,
 }
 
 /// Prices are micro-dollars for a million tokens.
@@ -39,21 +35,4 @@ pub struct Task {
     pub keywords: Vec<String>,
     /// Asked instead of `model`, before the model's own.
     pub fallback: Vec<usize>,
-}
-
-/// Money for a day or a month of UTC.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Budget {
-    /// Never 0.
-    pub micro_dollars: u64,
-    pub per: Period,
-    /// The share that is worth an alert: above 0.0, up to 1.0.
-    pub alert_at: f64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Period {
-    Day,
-    #[default]
-    Month,
 }

@@ -1,7 +1,6 @@
 //! `ai`: the models that clients may ask for, what they cost, and which one they get.
 
 mod aliases;
-pub(super) mod budget;
 mod fallback;
 mod models;
 pub(super) mod names;
@@ -14,12 +13,12 @@ use crate::config::names::Names;
 use crate::config::reader::{Keys, Map};
 use names::ModelNames;
 
-pub(super) const KEYS: &[&Keys] = &[&AI, &models::MODEL, &tasks::TASK, &budget::OF_ALL];
+pub(super) const KEYS: &[&Keys] = &[&AI, &models::MODEL, &tasks::TASK];
 
 const AI: Keys = Keys {
     path: "ai",
-    known: &["default_model", "models", "aliases", "tasks", "budget", "cost_header"],
-    not_yet: &[],
+    known: &["default_model", "models", "aliases", "tasks"],
+    not_yet: &["budget", "cost_header"],
     elsewhere: &[
         ("prices", "they stand in each model: `models: {gpt-4.1: {input: 2.00, output: 8.00}}`"),
         ("fallback", "it stands in each model or task"),
@@ -46,13 +45,6 @@ pub(super) fn read(root: &Map<'_>) -> Read {
     let models = map.get("models").map_or(Some(Vec::new()), |v| models::read(v, &names));
     let (tasks, task_names) = tasks::read(&map, &names);
     let default_model = map.get("default_model").map(|v| names.resolve(v));
-    let budget = map.get("budget").map(|v| budget::read(v, &budget::OF_ALL, "the budget of `ai`", &names));
-    let cost_header = map.or("cost_header", false, |v| v.boolean());
-    if cost_header && !names.has_some() {
-        let message = "`cost_header` has no effect: no model has a price";
-        let warning = Diagnostic::warning(Code::Conflict, map.key_span("cost_header"), message);
-        map.context.report(warning.hint("give prices in `ai.models`, or remove it"));
-    }
     warn_of_auto(&map, tasks.as_ref().is_some_and(|tasks| !tasks.is_empty()));
     let all = || {
         Some(Ai {
@@ -60,8 +52,6 @@ pub(super) fn read(root: &Map<'_>) -> Read {
             models: models?,
             aliases: aliases?,
             tasks: tasks?,
-            budget: budget.map_or(Some(None), |budget| budget.map(Some))?,
-            cost_header,
         })
     };
     Read { ai: all(), models: names, tasks: task_names }

@@ -17,8 +17,7 @@ fn without_its_section_nothing_is_known_of_models() {
     let c = load(&small("", "plans: {p: {}}\n"));
     assert_eq!(c.ai, Ai::default());
     let plan = &c.plans[0];
-    assert!(plan.tokens_per_minute.is_none() && plan.models.is_none() && plan.budget.is_none());
-    assert!(!plan.in_stream);
+    assert!(plan.tokens_per_minute.is_none() && plan.models.is_none());
     let server = &c.backends[0].servers[0];
     assert_eq!((server.key_header, &server.models), (KeyHeader::Authorization, &None));
     for nothing in ["ai:\n", "ai: {}\n", "ai: null\n", "ai: {models: , aliases: {}, tasks: }\n"] {
@@ -72,16 +71,6 @@ fn keywords_keep_their_spaces() {
     );
     assert_eq!(ai.tasks[0].keywords, ["function", "def "]);
     assert!(ai.tasks[1].keywords.is_empty());
-}
-
-#[test]
-fn a_budget_is_for_a_month_and_alerts_at_eighty_percent() {
-    let c = with("plans: {p: {tokens_per_minute: 20k, budget: {usd: 0.5}, enforce: in_stream}}\n");
-    let budget = Budget { micro_dollars: 500_000, per: Period::Month, alert_at: 0.8 };
-    assert_eq!(c.plans[0].budget, Some(budget));
-    assert_eq!((c.plans[0].tokens_per_minute, c.plans[0].in_stream), (Some(20_000), true));
-    let budget = ai("budget: {usd: 5000, per: day, alert_at: 100%}").budget;
-    assert_eq!(budget, Some(Budget { micro_dollars: 5_000_000_000, per: Period::Day, alert_at: 1.0 }));
 }
 
 #[test]
