@@ -74,6 +74,7 @@ pub async fn run(
         if !first.is_empty()
             && let Err(e) = session.write_response_body(first, false).await
         {
+            meter.settle(context);
             return Ok(client_error_in_answer(session, &e));
         }
     }

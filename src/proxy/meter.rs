@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
 use http::header::CONTENT_ENCODING;
 
+use crate::ai::path::Dialect;
 use crate::ai::usage::{AnswerMeter, Passed, StreamMeter, Usage};
 use crate::proxy::attempt::Answer;
 use crate::proxy::call::AiCall;
@@ -25,6 +27,8 @@ pub struct Used {
 /// One answer.
 pub enum Meter {
     Off,
+    /// It cannot be read: compressed, though nobody asked for that.
+    Unread,
     Answer(Box<AnswerMeter>),
     Stream(Box<StreamMeter>),
 }
@@ -32,9 +36,11 @@ pub enum Meter {
 impl Meter {
     pub fn new(context: &Context, answer: &Answer, stream: bool) -> Meter {
         let (Some(call), Some(head)) = (&context.call, answer.server.head()) else { return Meter::Off };
-        let plain = !head.headers.contains_key(CONTENT_ENCODING);
-        if !context.snapshot.ai.counts || !head.status.is_success() || !plain {
+        let plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+        if !context.snapshot.ai.counts || !head.status.is_success() {
             Meter::Off
+        } else if !head.headers.get_all(CONTENT_ENCODING).iter().all(plain) {
+            Meter::Unread
         } else if stream {
             Meter::Stream(Box::new(StreamMeter::new(call.dialect, call.wants_usage())))
         } else {
@@ -50,7 +56,7 @@ impl Meter {
     /// Takes a part; what of it goes to the client.
     pub fn feed(&mut self, part: &[u8]) -> Passed<'_> {
         match self {
-            Meter::Off => Passed::Whole,
+            Meter::Off | Meter::Unread => Passed::Whole,
             Meter::Answer(meter) => {
                 meter.feed(part);
                 Passed::Whole
@@ -69,29 +75,40 @@ impl Meter {
 
     /// The answer is over, whole or not: what it took is counted where it limits, and learned from.
     pub fn settle(self, context: &mut Context) {
-        let (usage, content) = match self {
+        // `ended`: it told its own end, so there is something to learn from.
+        let (usage, content, ended) = match self {
             Meter::Off => return,
+            Meter::Unread => {
+                if let Some(permit) = &context.permit {
+                    permit.keep();
+                }
+                return;
+            }
             Meter::Answer(meter) => {
                 let content = meter.content_bytes();
-                (meter.finish(), content)
+                (meter.finish(), content, true)
             }
-            Meter::Stream(meter) => (meter.usage(), meter.seen().content_bytes),
+            Meter::Stream(meter) => {
+                let seen = meter.seen();
+                (meter.usage(), seen.content_bytes, seen.done || seen.finish_reason_seen)
+            }
         };
         let Some(call) = &context.call else { return };
         let ai = &context.snapshot.ai;
         let ratios = ai.ratios_of(call.id);
-        let told = usage.total().is_some();
+        // Anthropic tells at the start what was written by then, and the whole only at the end.
+        let told = usage.total().is_some() && (ended || call.dialect != Dialect::Messages);
+        if told && ended {
+            ratios.learn(call.size, &usage);
+            ratios.learn_content(content, &usage);
+        }
         let usage = match told {
-            true => {
-                ratios.learn(call.size, &usage);
-                ratios.learn_content(content, &usage);
-                usage
-            }
+            true => usage,
             // Nothing is known of what it took: an image, say.
             false if content == 0 && usage == Usage::default() => return,
             false => Usage {
                 prompt: usage.prompt.or_else(|| Some(ratios.prompt_tokens(call.size))),
-                completion: usage.completion.or_else(|| Some(ratios.completion_tokens(content))),
+                completion: usage.completion.max(Some(ratios.completion_tokens(content))),
                 ..usage
             },
         };

@@ -1,8 +1,8 @@
 //! The request as a server gets it: its own host, path and key, our forwarding fields, nothing that ends at this hop.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING,
-    UPGRADE,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
@@ -89,6 +89,10 @@ pub fn build(
         head.insert_header(FORWARDED_FOR, forwarded_for::appended(lines, context.client.peer.ip()))?;
     }
     head.insert_header(request_id::NAME, context.id.header().clone())?;
+    if context.snapshot.ai.counts && context.call.is_some() {
+        // Nobody counts the tokens of what is compressed.
+        head.insert_header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))?;
+    }
     rules(context, &mut head)?;
     if let Some((name, key)) = &server.authorization {
         head.insert_header(name, key.clone())?;
