@@ -122,12 +122,12 @@ fn each_kind_of_mistake_is_refused() {
 fn key_of_a_later_version_is_an_error_that_says_so() {
     is_refused(
         "
-ai: {default_model: gpt-4.1}
+shared_limits: {redis: \"redis://127.0.0.1:6379\"}
 frontends:
   web: {bind: [{address: 127.0.0.1:0}], default_backend: ai}
 backends:
   ai: {servers: {one: {url: http://127.0.0.1:9}}}",
-        &["ai", "not"],
+        &["shared_limits", "not"],
     );
 }
 
