@@ -82,6 +82,7 @@ mod tls_settings;
 mod tools;
 mod trust;
 mod upgrade;
+mod upstream_connections;
 mod upstream_http2;
 mod upstream_request;
 mod upstream_tls;

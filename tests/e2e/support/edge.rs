@@ -64,6 +64,29 @@ impl Edge {
         Edge::started(directory, process, config)
     }
 
+    /// The same where names mean what `hosts` says, in the form of `/etc/hosts`, and no resolver is asked: in a mount
+    /// namespace of its own. `None` where the system lets nobody have one.
+    #[track_caller]
+    pub fn start_with_hosts(
+        settings: &Settings,
+        sections: &str,
+        values: &[(&str, &str)],
+        hosts: &str,
+    ) -> Option<Edge> {
+        Command::new("unshare").args(["-Urm", "true"]).status().ok().filter(ExitStatus::success)?;
+        let directory = Scratch::new();
+        let hosts = directory.write("hosts", hosts);
+        let resolver = directory.write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
+        let config = configuration(settings, directory.path(), sections, values);
+        let file = directory.write("tidegate.yaml", &config);
+        let mounts = "mount --bind \"$1\" /etc/hosts && mount --bind \"$2\" /etc/resolv.conf && exec \"$0\" run -c \"$3\"";
+        let mut command = Command::new("unshare");
+        command.args(["-Urm", "sh", "-c", mounts, env!("CARGO_BIN_EXE_tidegate")]);
+        command.args([&hosts, &resolver, &file]).env_remove("RUST_LOG");
+        let process = Process::start(&mut command);
+        Some(Edge::started(directory, process, &config))
+    }
+
     /// The same with a listening socket as its descriptor `number`, as a supervisor hands one down.
     #[track_caller]
     pub fn start_inheriting(directory: Scratch, config: &str, number: i32, socket: OwnedFd) -> Edge {

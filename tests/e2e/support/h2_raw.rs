@@ -2,6 +2,7 @@
 //! understands the status, the bytes of the body and how the stream ended.
 
 mod hpack;
+mod serving;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::wait::now;
 
 use hpack::NO_TABLE;
 pub use hpack::{field, indexed, literal_with_huffman, resize};
+pub use serving::{goaway, head, next_request, start_server};
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -155,6 +157,34 @@ pub enum Next {
     Nothing,
 }
 
+/// The next frame of either end, if it begins within `patience`. SETTINGS are acknowledged; `stingy`: no WINDOW_UPDATE is
+/// sent for what is read.
+pub fn next(connection: &mut Connection, patience: Duration, stingy: bool) -> Next {
+    let mut head = [0; 9];
+    for place in &mut head {
+        if connection.silent_for(patience) {
+            return Next::Nothing;
+        }
+        match connection.exactly(1) {
+            Ok(byte) => *place = byte[0],
+            Err(_) => return Next::Closed,
+        }
+    }
+    let [a, b, c, kind, flags, stream @ ..] = head;
+    let length = u32::from_be_bytes([0, a, b, c]) as usize;
+    let Ok(payload) = connection.exactly(length) else { return Next::Closed };
+    let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
+    // Who sends need not mind whether the other end still reads.
+    if kind == SETTINGS && flags & ACK == 0 {
+        let _ = connection.try_send(frame(SETTINGS, ACK, 0, b""));
+    }
+    if kind == DATA && length > 0 && !stingy {
+        let by = u32::try_from(length).unwrap();
+        let _ = connection.try_send([window_update(0, by), window_update(stream, by)].concat());
+    }
+    Next::Frame(Frame { kind, flags, stream, payload })
+}
+
 /// One connection that has agreed on `h2`.
 pub struct Client {
     connection: Connection,
@@ -185,28 +215,7 @@ impl Client {
 
     /// The next frame, if it begins within `patience`. SETTINGS are acknowledged.
     pub fn next(&mut self, patience: Duration) -> Next {
-        let mut head = [0; 9];
-        for place in &mut head {
-            if self.connection.silent_for(patience) {
-                return Next::Nothing;
-            }
-            match self.connection.exactly(1) {
-                Ok(byte) => *place = byte[0],
-                Err(_) => return Next::Closed,
-            }
-        }
-        let [a, b, c, kind, flags, stream @ ..] = head;
-        let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        let Ok(payload) = self.connection.exactly(length) else { return Next::Closed };
-        let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
-        if kind == SETTINGS && flags & ACK == 0 {
-            self.send(&frame(SETTINGS, ACK, 0, b""));
-        }
-        if kind == DATA && length > 0 && !self.stingy {
-            let by = u32::try_from(length).unwrap();
-            self.send(&[window_update(0, by), window_update(stream, by)].concat());
-        }
-        Next::Frame(Frame { kind, flags, stream, payload })
+        next(&mut self.connection, patience, self.stingy)
     }
 
     /// What becomes of a stream, if it is heard of within `patience`. Interim answers are skipped.

@@ -57,8 +57,12 @@ impl Deaf {
         Deaf { socket, _fillers: fillers }
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap().as_socket().unwrap()
+    }
+
     pub fn url(&self) -> String {
-        format!("http://{}", self.socket.local_addr().unwrap().as_socket().unwrap())
+        format!("http://{}", self.address())
     }
 }
 
