@@ -295,10 +295,8 @@ impl Sending<'_> {
         while self.done_at.is_none() {
             let went_out = match self.source.next(&mut self.cursor) {
                 Next::Part(part) => {
-                    self.feed.busy(true);
-                    let went_out = self.to.send_part(&part, patience).await;
-                    self.feed.busy(false);
-                    went_out
+                    let _busy = self.feed.busy();
+                    self.to.send_part(&part, patience).await
                 }
                 Next::End => {
                     self.done_at = Some(clock::instant());

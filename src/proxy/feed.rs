@@ -175,8 +175,10 @@ impl Feed {
         self.has(BUSY)
     }
 
-    pub fn busy(&self, busy: bool) {
-        self.set(BUSY, busy);
+    /// A part is being written until this is dropped, be it because nobody waits for it any more.
+    pub fn busy(&self) -> Busy<'_> {
+        self.set(BUSY, true);
+        Busy(self)
     }
 
     /// Whether the server takes no more of the body.
@@ -207,6 +209,14 @@ impl Feed {
     pub fn take_interim(&self) -> Vec<ResponseHeader> {
         self.set(INTERIM, false);
         std::mem::take(&mut self.kept.lock().interim)
+    }
+}
+
+pub struct Busy<'a>(&'a Feed);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.set(BUSY, false);
     }
 }
 

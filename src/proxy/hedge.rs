@@ -62,17 +62,25 @@ pub async fn race<'a>(
     late: Duration,
 ) -> pingora::Result<Result<Ended, Outcome>> {
     let begun = clock::instant();
-    let alone = async {
-        tokio::select! {
-            biased;
-            ended = &mut first => Some(ended),
-            () = pingora_timeout::sleep(late) => None,
+    let mut wait = late;
+    loop {
+        let alone = async {
+            tokio::select! {
+                biased;
+                ended = &mut first => Some(ended),
+                () = pingora_timeout::sleep(wait) => None,
+            }
+        };
+        match body.meanwhile(context, session, alone).await {
+            Ok(None) => {}
+            Ok(Some(ended)) => return Ok(Ok(ended)),
+            Err(outcome) => return Ok(Err(outcome)),
         }
-    };
-    match body.meanwhile(context, session, alone).await {
-        Ok(None) => {}
-        Ok(Some(ended)) => return Ok(Ok(ended)),
-        Err(outcome) => return Ok(Err(outcome)),
+        // The server has the whole request only since then.
+        wait = body.done_at(session).map_or(Duration::ZERO, |at| late.saturating_sub(at.elapsed()));
+        if wait.is_zero() {
+            break;
+        }
     }
     let place = if wants_stream(session, body) { place(context, course) } else { None };
     let Some(mut place) = place else {
