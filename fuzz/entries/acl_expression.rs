@@ -127,6 +127,14 @@ impl Facts for Bits {
     fn plan(&self) -> Option<&str> {
         None
     }
+    fn model(&self) -> Option<&str> {
+        None
+    }
+
+    fn task(&self) -> Option<&str> {
+        None
+    }
+
     fn tls(&self) -> bool {
         false
     }

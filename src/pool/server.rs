@@ -176,10 +176,8 @@ impl Server {
             if known && before == State::Down && condition.state == State::Up {
                 condition.back = Some(now);
             }
-            if result.passed() {
-                if condition.slowness.observe(result.took, thresholds) {
-                    why = slow_why(result.took, thresholds, condition.slowness.is_slow());
-                }
+            if result.passed() && condition.slowness.observe(result.took, thresholds) {
+                why = slow_why(result.took, thresholds, condition.slowness.is_slow());
             }
             condition.last_check = Some(LastCheck { at: now, result });
             why
