@@ -130,7 +130,8 @@ fn server_side(map: &Map<'_>, to: &mut Timeouts) {
     to.connect = map.or("connect", to.connect, nonzero);
     to.queue = map.or("queue", to.queue, nonzero);
     to.first_byte = map.or("first_byte", to.first_byte, nonzero);
-    to.first_content = map.or("first_content", to.first_content, nonzero);
+    // Who waits longer for the head waits no less for the content behind it.
+    to.first_content = map.or("first_content", to.first_content.max(to.first_byte), nonzero);
     to.server = map.or("server", to.server, nonzero);
     to.tunnel = map.or("tunnel", to.tunnel, nonzero);
 }

@@ -19,6 +19,13 @@ const fn seconds(n: u64) -> Duration {
 }
 
 #[test]
+fn who_waits_longer_for_the_head_waits_no_less_for_content() {
+    let of = |timeouts: &str| backend(&format!("timeouts: {{{timeouts}}}, ")).timeouts.first_content;
+    assert_eq!([of("first_byte: 90s"), of("first_byte: 5s")], [seconds(90), seconds(60)]);
+    assert_eq!(of("first_byte: 90s, first_content: 10s"), seconds(10));
+}
+
+#[test]
 fn protection_is_on_and_hedging_off_by_themselves() {
     let b = backend("");
     assert_eq!(b.breaker, Some(Breaker { failures: 5, open_for: seconds(60), trial_requests: 3 }));
