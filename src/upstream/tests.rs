@@ -222,6 +222,30 @@ async fn the_first_who_asked_may_leave_the_others_still_get_their_connection() {
 }
 
 #[tokio::test]
+async fn who_has_little_time_takes_none_from_others() {
+    let (acceptor, tls) = tls(&["h2"], &["h2"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = Arc::new(target(vec![listener.local_addr().unwrap()], Some(tls)));
+    Handle::current().spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            Handle::current().spawn(async move {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                let Ok(stream) = acceptor.accept(tcp).await else { return };
+                http2(stream, 100).await;
+            });
+        }
+    });
+    let connections = Connections::default();
+    let hasty = connections.connect(&target, &GET, Duration::from_millis(50));
+    let patient = connections.connect(&target, &GET, PATIENCE);
+    let (hasty, patient) = tokio::join!(hasty, patient);
+    assert!(matches!(hasty, Err(ConnectError::Timeout(_))));
+    exchange(&mut patient.unwrap()).await.unwrap();
+}
+
+#[tokio::test]
 async fn http1_is_spoken_where_http2_is_not_chosen() {
     for speaks in [&["http/1.1"][..], &[]] {
         let site = https(speaks, &["h2", "http/1.1"], 1).await;

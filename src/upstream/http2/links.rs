@@ -106,7 +106,7 @@ impl Links {
                 if of.only_http1 {
                     return Ok(Joined::Alone(left));
                 }
-                of.wait().unwrap_or_else(|| self.dial(of, target, pool, timeout))
+                of.wait().unwrap_or_else(|| self.dial(of, target, pool, left))
             };
             waited = true;
             let outcome = match timeout_at(deadline, outcome.wait_for(Option::is_some)).await {
@@ -121,6 +121,8 @@ impl Links {
                         return Ok(Joined::Http1(line));
                     }
                 }
+                // It was begun by one who had less time, and says nothing to those who have more.
+                Some(Outcome::Failed(e)) if matches!(*e, ConnectError::Timeout(_)) => {}
                 Some(Outcome::Failed(e)) => return Err(e.again()),
             }
         }
