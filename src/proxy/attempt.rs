@@ -183,7 +183,7 @@ async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Resu
         return Err(failed(fault, ended));
     }
     let answered = loop {
-        sending.all_there_is(backend.server.min(left(until))).await;
+        sending.all_there_is(backend.server, until).await;
         let time = left(until);
         let wait = match sending.done_at {
             Some(at) => backend.first_byte.saturating_sub(at.elapsed()).min(time),
@@ -290,9 +290,10 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends what has come of the body, each part of which the server takes within `patience`.
-    async fn all_there_is(&mut self, patience: Duration) {
+    /// Sends what has come of the body, each part of which the server takes within `silence`, and all of it before `until`.
+    async fn all_there_is(&mut self, silence: Duration, until: Instant) {
         while self.done_at.is_none() {
+            let patience = silence.min(left(until));
             let went_out = match self.source.next(&mut self.cursor) {
                 Next::Part(part) => {
                     let _busy = self.feed.busy();
@@ -312,3 +313,6 @@ impl Sending<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
