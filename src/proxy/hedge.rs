@@ -5,10 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Buf;
 use pingora::protocols::http::ServerSession;
 
-use crate::ai;
 use crate::base::clock;
 use crate::outcome::Outcome;
 use crate::pool::{Pick, retry};
@@ -21,27 +19,15 @@ use crate::proxy::judgement;
 /// How long after its beginning an attempt is late; `None`: never. Only the first attempt of a request is hedged.
 pub fn due(context: &Context, course: &Course<'_>) -> Option<Duration> {
     let hedge = course.backend.hedge.as_ref()?;
-    if context.attempts != 1 || !context.repeatable || !course.is_ai_call() {
+    if context.attempts != 1 || !context.repeatable || !wants_stream(context) {
         return None;
     }
     Some(course.backend.learned.quantile(hedge.quantile, context.now())?.max(hedge.at_least))
 }
 
-/// Whether it is a whole request for a stream: what is learned is when streams begin. Known only once the attempt is
-/// under way: the body is read meanwhile.
-fn wants_stream(session: &mut ServerSession, body: &mut Body<'_>) -> bool {
-    if !body.is_done(session) {
-        return false;
-    }
-    let parts = body.feed.parts();
-    let whole = parts.iter().fold(None::<Box<dyn std::io::Read>>, |before, part| {
-        let part = part.clone().reader();
-        Some(match before {
-            Some(before) => Box::new(std::io::Read::chain(before, part)),
-            None => Box::new(part),
-        })
-    });
-    whole.is_some_and(ai::request::wants_stream)
+/// Whether a stream is asked for: what is learned is when streams begin.
+fn wants_stream(context: &Context) -> bool {
+    context.call.as_ref().is_some_and(|call| call.call.stream)
 }
 
 enum Side {
@@ -82,8 +68,7 @@ pub async fn race<'a>(
             break;
         }
     }
-    let place = if wants_stream(session, body) { place(context, course) } else { None };
-    let Some(mut place) = place else {
+    let Some(mut place) = place(context, course) else {
         return Ok(body.meanwhile(context, session, first).await);
     };
     let index = place.slot.index();
@@ -102,8 +87,10 @@ pub async fn race<'a>(
         Ok(Side::First(ended)) => {
             let borrows = context.borrows_key(session);
             if let (Some(slot), Some(failed)) = (&mut context.slot, context.server) {
-                judgement::of(course.worker, course.backend, slot, &ended, borrows);
-                course.tried.insert(failed);
+                // A connection that its server was just closing is no failure; but the second is under way by now.
+                if judgement::of(course.worker, course.backend, slot, &ended, borrows).is_some() {
+                    course.tried.insert(failed);
+                }
             }
             // Its connection ends before its place is given to the next one.
             drop(ended);
@@ -121,13 +108,9 @@ pub async fn race<'a>(
             Ok(Ok(ended))
         }
         Ok(Side::Second(ended)) => {
-            judgement::of(
-                course.worker,
-                course.backend,
-                &mut place.slot,
-                &ended,
-                context.borrows_key(session),
-            );
+            let server = &course.backend.servers[index];
+            let borrows = judgement::borrows_key(context, server, session.req_header());
+            judgement::of(course.worker, course.backend, &mut place.slot, &ended, borrows);
             course.tried.insert(index);
             drop(ended);
             drop(place);
@@ -139,7 +122,7 @@ pub async fn race<'a>(
 /// A place on another server, where one is free at once and the budget affords it.
 fn place(context: &mut Context, course: &Course<'_>) -> Option<Place> {
     let (backend, first) = (course.backend, context.server?);
-    let hedge = backend.hedge.as_ref()?;
+    let hedge = backend.hedge.as_ref().filter(|_| !context.hedged)?;
     let mut tried = course.tried;
     tried.insert(first);
     let Pick::Server(slot) = backend.pool.pick(&course.ask(&tried)) else { return None };
@@ -182,9 +165,7 @@ fn answers(course: &Course<'_>, index: Option<usize>, ended: &Ended) -> bool {
             let refused = status == 401 && server.is_some_and(|server| server.authorization.is_some());
             !refused && !course.backend.retry.when.contains(retry::Failure::Status(status))
         }
-        // Nothing is lost yet, and a new connection is to be made for it.
-        Err(Miss::Stale) => true,
         Err(Miss::OutOfTime) => true,
-        Err(Miss::Failed(_)) => false,
+        Err(Miss::Stale | Miss::Failed(_)) => false,
     }
 }
