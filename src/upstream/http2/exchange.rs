@@ -82,6 +82,12 @@ impl Http2 {
         if !self.stopped {
             let sent = pingora_timeout::timeout(patience, self.send(part.clone())).await;
             self.stopped = !matches!(sent, Ok(true));
+            // Window that comes is for others: what it waits for here would never be sent.
+            if self.stopped
+                && let Some(send) = &mut self.send
+            {
+                send.reserve_capacity(0);
+            }
         }
         !self.stopped
     }

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -203,6 +204,36 @@ async fn who_answers_and_resets_takes_no_more() {
     while session.send_part(&Bytes::from_static(&[0; 16_000]), PATIENCE).await {}
     session.read_head().await.unwrap();
     assert_eq!(body(&mut session).await.unwrap(), b"no");
+}
+
+#[tokio::test]
+async fn a_request_that_was_given_up_takes_no_window_from_others() {
+    let mut builder = server::Builder::new();
+    builder.initial_window_size(400_000).initial_connection_window_size(65_535);
+    let reads = Arc::new(tokio::sync::Notify::new());
+    let (waits, first) = (reads.clone(), AtomicBool::new(true));
+    let link = serving(builder, move |request, mut respond| {
+        let waits = first.swap(false, Ordering::Relaxed).then(|| waits.clone());
+        async move {
+            if let Some(waits) = waits {
+                waits.notified().await;
+            }
+            whole(request.into_body()).await;
+            respond.send_response(answer(200), true).unwrap();
+        }
+    })
+    .await;
+    let part = Bytes::from(vec![7u8; 200_000]);
+    let mut stuck = session(&link, &Method::POST);
+    stuck.send_head(head("POST"), false).await.unwrap();
+    assert!(!stuck.send_part(&part, Duration::from_millis(200)).await);
+    reads.notify_one();
+    let mut other = session(&link, &Method::POST);
+    other.send_head(head("POST"), false).await.unwrap();
+    assert!(other.send_part(&part, PATIENCE).await);
+    assert!(other.finish(PATIENCE).await);
+    other.read_head().await.unwrap();
+    assert_eq!(other.head().unwrap().status, 200);
 }
 
 #[tokio::test]
