@@ -1,17 +1,19 @@
 //! Reads the cells, the pools and the tables into a [`Report`].
 
+use std::sync::Arc;
+
 use crate::admin::View;
 use crate::admin::attention;
 use crate::admin::health::Readiness;
 use crate::admin::report::{
-    Backend, Check, Denied, Event, Events, Frontend, Node, Quantiles, Recent, Report, Server, Table,
+    Backend, Check, Denied, Event, Events, Frontend, Model, Node, Quantiles, Recent, Report, Server, Table,
 };
 use crate::admin::trend::{self, Reading, Readings, Subject};
 use crate::base::clock::{self, Tick};
 use crate::config::checked::TableKey;
 use crate::observe::events::KEPT;
 use crate::observe::histogram::Histogram;
-use crate::observe::stats::Traffic;
+use crate::observe::stats::{ModelStats, Traffic};
 use crate::pool::Member;
 use crate::runtime::snapshot::{self, Snapshot};
 
@@ -26,11 +28,31 @@ impl View {
                 .map(|index| self.frontend(&snapshot, index, now))
                 .collect(),
             backends: snapshot.backends.iter().map(|backend| self.backend(backend, now)).collect(),
+            models: self.models(),
             tables: snapshot.tables.iter().map(table).collect(),
             events: self.events(None),
         };
         report.attention = attention::notices(&report);
         report
+    }
+
+    fn models(&self) -> Vec<Model> {
+        let costs = self.state.all_costs();
+        let cost_of = |name: &str| {
+            let own = costs.iter().filter(|((model, _), _)| model == name).map(|(_, cost)| cost.dollars());
+            own.reduce(|sum, cost| sum + cost)
+        };
+        let model = |(name, stats): (String, Arc<ModelStats>)| Model {
+            cost_usd: cost_of(&name),
+            name,
+            requests: stats.calls.get(),
+            prompt_tokens: stats.prompt_tokens.get(),
+            completion_tokens: stats.completion_tokens.get(),
+            cached_tokens: stats.cached_tokens.get(),
+            reasoning_tokens: stats.reasoning_tokens.get(),
+            output_token: quantiles(&stats.token_time),
+        };
+        self.state.all_model_stats().into_iter().map(model).collect()
     }
 
     /// What has changed lately, newest first; of one backend, or of all.

@@ -1,6 +1,7 @@
 //! `/metrics`, written from the cells when a scraper asks. [`FAMILIES`] is the list of all there is; a test compares it
 //! with `docs/metrics.md`.
 
+mod models;
 mod process;
 mod servers;
 
@@ -43,7 +44,7 @@ pub fn text(view: &View) -> String {
 }
 
 const FAMILIES: &[&[Metric]] =
-    &[REQUESTS, FRONTENDS, BACKENDS, servers::SERVERS, TABLES, NODE, process::PROCESS];
+    &[REQUESTS, FRONTENDS, BACKENDS, servers::SERVERS, models::MODELS, TABLES, NODE, process::PROCESS];
 
 const fn counter(
     name: &'static str,
@@ -322,7 +323,7 @@ mod tests {
             assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
             assert_eq!(
                 metric.kind == Kind::Histogram,
-                ["_duration_seconds", "_byte_seconds", "_content_seconds"]
+                ["_duration_seconds", "_byte_seconds", "_content_seconds", "_token_seconds"]
                     .iter()
                     .any(|end| metric.name.ends_with(end)),
                 "{}",

@@ -13,6 +13,7 @@ pub struct Report {
     pub attention: Vec<Notice>,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
+    pub models: Vec<Model>,
     pub tables: Vec<Table>,
     /// `/api/v1/events` has them for machines.
     #[serde(skip)]
@@ -239,6 +240,25 @@ pub struct Quantiles {
     pub p50: Option<f64>,
     pub p95: Option<f64>,
     pub p99: Option<f64>,
+}
+
+/// What a model took since the start.
+#[derive(Clone, Debug, Serialize)]
+pub struct Model {
+    /// `other` stands for all that the configuration does not list.
+    pub name: String,
+    /// Calls that ended, however they did.
+    pub requests: u64,
+    /// Those of `cached_tokens` included.
+    pub prompt_tokens: u64,
+    /// Those of `reasoning_tokens` included.
+    pub completion_tokens: u64,
+    pub cached_tokens: u64,
+    pub reasoning_tokens: u64,
+    /// `null` without a price.
+    pub cost_usd: Option<f64>,
+    /// Of event streams: seconds for each token after the first.
+    pub output_token: Quantiles,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -6,6 +6,7 @@ mod backends;
 mod events;
 mod frontends;
 mod html;
+mod models;
 mod tables;
 
 use std::fmt::Write;
@@ -58,6 +59,7 @@ pub fn render(report: &Report) -> String {
     attention(&mut out, report);
     frontends::render(&mut out, &report.frontends);
     backends::render(&mut out, &report.backends);
+    models::render(&mut out, &report.models);
     events::render(&mut out, &report.events, report.node.at);
     tables::render(&mut out, &report.tables);
     footer(&mut out, &report.node);

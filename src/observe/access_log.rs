@@ -74,7 +74,23 @@ pub struct Record<'a> {
     pub detail: Option<&'a str>,
     /// The answer was an event stream.
     pub stream: bool,
+    /// The model that was asked in the end.
+    pub model: Option<&'a str>,
+    pub tokens: Tokens,
     pub in_flight: InFlight,
+}
+
+/// What a call took. Unknown is `None`, never 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tokens {
+    pub prompt: Option<u64>,
+    pub completion: Option<u64>,
+    pub cached: Option<u64>,
+    pub reasoning: Option<u64>,
+    /// Micro-dollars.
+    pub cost: Option<u64>,
+    /// The provider did not tell: they were reckoned.
+    pub estimated: bool,
 }
 
 /// How many there were when the request ended, itself included: httplog's `act/fe/be/srv srvq/beq`.
@@ -129,6 +145,15 @@ impl Record<'_> {
         line.text("reason", self.reason);
         line.text("detail", self.detail);
         line.flag("stream", self.stream);
+        line.text("model", self.model);
+        line.number("prompt_tokens", self.tokens.prompt);
+        line.number("completion_tokens", self.tokens.completion);
+        line.number("cached_tokens", self.tokens.cached);
+        line.number("reasoning_tokens", self.tokens.reasoning);
+        line.millionths("cost_usd", self.tokens.cost);
+        if self.tokens.estimated {
+            line.flag("tokens_estimated", true);
+        }
         line.number("connections", Some(self.in_flight.process));
         line.number("frontend_connections", Some(self.in_flight.frontend));
         line.number("backend_in_flight", self.in_flight.backend);

@@ -1,6 +1,8 @@
 //! The figures of every frontend, backend and server: what `show stat`, the page and the metrics are all read from.
 //! They outlive a reload, kept by name. State (up, weight, queue length) is not here: the pool knows it.
 
+mod model;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use super::histogram::Histogram;
 use crate::base::clock::Tick;
 
 pub use super::cell::Session;
+pub use model::{Cost, ModelStats};
 
 /// One frontend. The comment names HAProxy's column.
 #[derive(Debug, Default)]

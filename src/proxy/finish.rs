@@ -1,5 +1,7 @@
 //! The end of a request: counted, logged, and what it held given back.
 
+mod model;
+
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -195,6 +197,7 @@ fn count(context: &Context, end: &End) {
         _ => None,
     };
     cells.unwrap_or(&frontend.local).count(status);
+    model::count(context);
     let Some(backend) = context.backend().filter(|_| context.backend_session.is_some()) else {
         return;
     };
@@ -289,6 +292,8 @@ fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
         error_code: end.outcome.error().map(|error| error.code),
         reason: end.outcome.denied_reason().or(context.answer_fault),
         stream: context.streamed,
+        model: context.call.as_ref().and_then(|call| model::name(&call.model)),
+        tokens: context.usage.as_ref().map(model::tokens).unwrap_or_default(),
         in_flight: InFlight {
             process: state.connections.open() as u64,
             frontend: context.frontend().stats.connections.current(),

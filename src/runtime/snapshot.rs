@@ -17,7 +17,7 @@ use crate::auth::Directory;
 use crate::base::secret::Secret;
 use crate::config::checked;
 use crate::limit::Plan;
-use crate::observe::stats::{BackendStats, FrontendStats, RequestCells, ServerStats};
+use crate::observe::stats::{BackendStats, Cost, FrontendStats, ModelStats, RequestCells, ServerStats};
 use crate::pool::hedge::Learned;
 use crate::pool::{Budget, Policy, Pool};
 use crate::rewrite::header::HeaderChange;
@@ -57,6 +57,11 @@ pub struct Ai {
     /// By index of the model, and of those that are none of them.
     pub ratios: Vec<Arc<Ratios>>,
     pub other_ratios: Arc<Ratios>,
+    /// By index of the model, and of those that are none of them.
+    pub stats: Vec<Arc<ModelStats>>,
+    pub other_stats: Arc<ModelStats>,
+    /// By index of the model: for each plan by its index, then for clients without one.
+    pub costs: Vec<Vec<Arc<Cost>>>,
     /// The model of a call decides something, or its tokens are counted: calls are read before they go on.
     pub reads_calls: bool,
     /// A rule or a table asks for the model: calls are read before the rules.
@@ -69,6 +74,17 @@ impl Ai {
     /// What was learned of a model by its index.
     pub fn ratios_of(&self, model: Option<usize>) -> &Arc<Ratios> {
         model.and_then(|model| self.ratios.get(model)).unwrap_or(&self.other_ratios)
+    }
+
+    /// What is counted of a model by its index.
+    pub fn stats_of(&self, model: Option<usize>) -> &ModelStats {
+        model.and_then(|model| self.stats.get(model)).unwrap_or(&self.other_stats)
+    }
+
+    /// Where the cost of a model is counted for a plan, both by index; `None`: the model has no price.
+    pub fn cost_of(&self, model: Option<usize>, plan: Option<usize>) -> Option<&Cost> {
+        let plans = self.costs.get(model?)?;
+        plan.map_or(plans.last(), |plan| plans.get(plan)).map(AsRef::as_ref)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::base::clock::{self, Clock};
 use crate::config::checked::TableKey;
 use crate::limit::PlanLimits;
 use crate::observe::events::Events;
-use crate::observe::stats::{BackendStats, FrontendStats, RequestCells, ServerStats};
+use crate::observe::stats::{BackendStats, Cost, FrontendStats, ModelStats, RequestCells, ServerStats};
 use crate::pool::hedge::Learned;
 use crate::pool::queue::Queue;
 use crate::pool::retry::Budget;
@@ -52,6 +52,8 @@ pub struct State {
     cells: Named<(String, String, String), RequestCells>,
     addresses: Named<(String, u16), Addresses>,
     ratios: Named<String, Ratios>,
+    models: Named<String, ModelStats>,
+    costs: Named<(String, String), Cost>,
     tickets: Mutex<HashMap<TicketScope, Arc<dyn ProducesTickets>>>,
 }
 
@@ -101,6 +103,8 @@ impl State {
             cells: Named::default(),
             addresses: Named::default(),
             ratios: Named::default(),
+            models: Named::default(),
+            costs: Named::default(),
             tickets: Mutex::default(),
         }
     }
@@ -124,6 +128,27 @@ impl State {
     /// What was learned of a model's tokens; of all that have no name of their own under the empty one.
     pub fn ratios(&self, model: &str) -> Arc<Ratios> {
         self.ratios.get_or(model.to_owned(), Ratios::default)
+    }
+
+    pub fn model_stats(&self, model: &str) -> Arc<ModelStats> {
+        self.models.get_or(model.to_owned(), ModelStats::default)
+    }
+
+    /// Of every model that the file lists or listed, and of others once there were calls of them.
+    pub fn all_model_stats(&self) -> Vec<(String, Arc<ModelStats>)> {
+        let mut all = self.models.all();
+        all.retain(|(name, stats)| name != ModelStats::OTHER || stats.calls.get() > 0);
+        all
+    }
+
+    /// What clients of a plan paid for a model; those without a plan under the empty name.
+    pub fn cost(&self, model: &str, plan: &str) -> Arc<Cost> {
+        self.costs.get_or((model.to_owned(), plan.to_owned()), Cost::default)
+    }
+
+    /// By model and plan.
+    pub fn all_costs(&self) -> Vec<((String, String), Arc<Cost>)> {
+        self.costs.all()
     }
 
     pub fn frontend_stats(&self, name: &str) -> Arc<FrontendStats> {

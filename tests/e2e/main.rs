@@ -49,6 +49,7 @@ mod monitor;
 mod proxy_protocol;
 mod queue;
 mod queue_order;
+mod model_figures;
 mod redirect;
 mod regressions;
 mod regressions_answers;

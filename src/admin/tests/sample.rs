@@ -2,8 +2,8 @@
 
 use crate::admin::attention;
 use crate::admin::report::{
-    Backend, Check, Denied, Event, Events, Failures, Frontend, Node, Quantiles, Recent, Report, Responses,
-    Server, Table,
+    Backend, Check, Denied, Event, Events, Failures, Frontend, Model, Node, Quantiles, Recent, Report,
+    Responses, Server, Table,
 };
 use crate::pool::Status;
 
@@ -49,6 +49,7 @@ pub fn report() -> Report {
             ),
             Backend { active_tier: Some(1), ..backend("images", vec![quiet()]) },
         ],
+        models: vec![model("gpt-4.1", Some(12.345)), model("<other>", None)],
         tables: vec![table("by_ip", 61_234, 100_000, 0), table("by_key", 1000, 1000, 12)],
         events: events(),
     };
@@ -246,6 +247,19 @@ fn failed() -> Option<Check> {
         took_ms: 1,
         seconds_ago: 1,
     })
+}
+
+fn model(name: &str, cost_usd: Option<f64>) -> Model {
+    Model {
+        name: name.into(),
+        requests: 1200,
+        prompt_tokens: 1_234_567,
+        completion_tokens: 45_678,
+        cached_tokens: 100_000,
+        reasoning_tokens: 0,
+        cost_usd,
+        output_token: Quantiles { p50: Some(0.011), p95: Some(0.034), p99: None },
+    }
 }
 
 fn table(name: &str, entries: usize, size: usize, full: u64) -> Table {

@@ -77,6 +77,13 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Dollars of micro-dollars, with all their digits.
+    pub(super) fn millionths(&mut self, key: &str, value: Option<u64>) {
+        if let Some(value) = value {
+            let _ = write!(self.key(key), "{}.{:06}", value / 1_000_000, value % 1_000_000);
+        }
+    }
+
     pub(super) fn flag(&mut self, key: &str, value: bool) {
         self.key(key).extend_from_slice(if value { b"true" } else { b"false" });
     }

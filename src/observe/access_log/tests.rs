@@ -39,6 +39,13 @@ fn record() -> Record<'static> {
         plan: Some("premium"),
         error_code: None,
         stream: true,
+        model: Some("gpt-4.1"),
+        tokens: Tokens {
+            prompt: Some(1200),
+            completion: Some(0),
+            cost: Some(12_000_305),
+            ..Tokens::default()
+        },
         in_flight: InFlight { process: 4, frontend: 3, backend: Some(2), server: Some(1), queue: Some(0) },
     }
 }
@@ -115,6 +122,12 @@ fn json_says_what_is_known() {
         ("stream", true.into()),
         ("plan", "premium".into()),
         ("server_in_flight", 1.into()),
+        ("model", "gpt-4.1".into()),
+        ("prompt_tokens", 1200.into()),
+        ("completion_tokens", 0.into()),
+        ("cost_usd", 12.000_305.into()),
+        ("cached_tokens", Value::Null),
+        ("tokens_estimated", Value::Null),
     ] {
         assert_eq!(line[key], expected, "{key}");
     }

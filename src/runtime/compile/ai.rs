@@ -3,6 +3,7 @@
 use crate::ai::catalogue::{self, Catalogue};
 use crate::ai::price::Price;
 use crate::config::checked::{Checked, Counter, TableKey, Test};
+use crate::observe::stats::ModelStats;
 use crate::runtime::snapshot::Ai;
 use crate::runtime::state::State;
 
@@ -25,6 +26,8 @@ pub fn compile(checked: &Checked, state: &State, backends_decide: bool) -> Ai {
         output: model.output,
         cached_input: model.cached_input,
     };
+    let plans = || checked.plans.iter().map(|plan| plan.name.as_str()).chain([""]);
+    let costs = |model: &str| plans().map(|plan| state.cost(model, plan)).collect();
     let rules_ask = checked.tables.iter().any(|table| table.key == TableKey::Model)
         || checked.acls.iter().any(|acl| matches!(acl.test, Test::Model(_) | Test::Task(_)));
     let counters = checked.tables.iter().flat_map(|table| &table.counters);
@@ -38,6 +41,9 @@ pub fn compile(checked: &Checked, state: &State, backends_decide: bool) -> Ai {
         prices: ai.models.iter().map(price).collect(),
         ratios: ai.models.iter().map(|model| state.ratios(&model.name)).collect(),
         other_ratios: state.ratios(""),
+        stats: ai.models.iter().map(|model| state.model_stats(&model.name)).collect(),
+        other_stats: state.model_stats(ModelStats::OTHER),
+        costs: ai.models.iter().map(|model| costs(&model.name)).collect(),
         reads_calls: counts || backends_decide || rules_ask,
         rules_ask,
         counts,
