@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderName, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 
@@ -86,14 +86,14 @@ pub async fn read(
     if parts.is_empty() {
         return Ok(());
     }
-    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let form = multipart::is_form(content_type);
-    if head
-        .headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
+    let mut codings = head.headers.get_all(CONTENT_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Outcome::BadRequest { status: 400, reason: "encoded_call" });
+    }
+    let content_type = content_type(&head.headers)?;
+    let form = multipart::is_form(content_type);
+    if !form && says_multipart(content_type) {
+        return Err(Outcome::BadRequest { status: 400, reason: "not_multipart" });
     }
     let call = if form { multipart::read(content_type, &parts) } else { request::read(&parts) };
     let call = call.map_err(|unreadable| Outcome::BadRequest { status: 400, reason: reason(&unreadable) })?;
@@ -115,6 +115,23 @@ pub async fn read(
     let (model, id) = (route.model.clone(), route.id);
     context.call = Some(Box::new(AiCall { call, form, dialect, route, parts, size, model, id }));
     Ok(())
+}
+
+/// The content type; empty where there is none. Of two, or of one that is no text, the server might believe another thing
+/// than is read here: a body can be JSON and a form at once.
+fn content_type(headers: &HeaderMap) -> Result<&str, Outcome> {
+    let mut lines = headers.get_all(CONTENT_TYPE).iter();
+    let first = lines.next().map_or(Ok(""), HeaderValue::to_str);
+    match (first, lines.next()) {
+        (Ok(content_type), None) => Ok(content_type),
+        _ => Err(Outcome::BadRequest { status: 400, reason: "content_type" }),
+    }
+}
+
+/// Whether some server may take the body for a form.
+fn says_multipart(content_type: &str) -> bool {
+    let word = b"multipart";
+    content_type.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }
 
 /// Whether a body comes that names a model.
