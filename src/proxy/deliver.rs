@@ -78,12 +78,18 @@ pub async fn run(
             return Ok(client_error_in_answer(session, &e));
         }
     }
-    let outcome = pump(context, session, body, &mut answer, &mut tail, &mut meter).await;
+    let outcome = match meter.is_exhausted(context) {
+        true => Outcome::TokensExhausted,
+        false => pump(context, session, body, &mut answer, &mut tail, &mut meter).await,
+    };
     judgement::ended(context, outcome);
-    let rest = Bytes::copy_from_slice(meter.rest());
+    let rest = match outcome {
+        Outcome::TokensExhausted => meter.cut(context).into(),
+        _ => Bytes::copy_from_slice(meter.rest()),
+    };
     meter.settle(context);
     match outcome {
-        Outcome::Completed => {
+        Outcome::Completed | Outcome::TokensExhausted => {
             let ended = async {
                 if !rest.is_empty() {
                     session.write_response_body(rest, false).await?;
@@ -93,7 +99,12 @@ pub async fn run(
             if let Err(e) = ended.await {
                 return Ok(client_error_in_answer(session, &e));
             }
-            keep(context, answer).await;
+            if outcome == Outcome::Completed {
+                keep(context, answer).await;
+            } else {
+                // Nothing more of it is paid for.
+                drop(answer);
+            }
             context.leave_server();
             if !body.is_done(session) {
                 reply::linger(session).await;
@@ -243,6 +254,9 @@ async fn pump(
         if let Err(e) = written {
             return client_error_in_answer(session, &e);
         }
+        if meter.is_exhausted(context) {
+            return Outcome::TokensExhausted;
+        }
         finish::report_bytes(context, session);
     }
 }
@@ -269,8 +283,11 @@ struct Tail {
 impl Tail {
     fn new(session: &ServerSession, answer: &Answer, stream: bool) -> Tail {
         let by_close = !answer.server.is_http2()
+            && session.req_header().method != Method::HEAD
             && answer.server.head().is_some_and(|head| {
-                !head.headers.contains_key(CONTENT_LENGTH) && !head.headers.contains_key(TRANSFER_ENCODING)
+                head.status != StatusCode::NO_CONTENT
+                    && !head.headers.contains_key(CONTENT_LENGTH)
+                    && !head.headers.contains_key(TRANSFER_ENCODING)
             });
         let wants_done = stream && by_close && ai::path::ends_with_done(session.req_header().uri.path());
         Tail { last: Vec::new(), stream, wants_done }
