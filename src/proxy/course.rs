@@ -169,6 +169,10 @@ impl<'a> Course<'a> {
             until: self.until,
         })
     }
+
+    pub fn is_ai_call(&self) -> bool {
+        self.dialect.is_some()
+    }
 }
 
 /// Whose turn it is in a line: a key is one client, wherever it comes from.

@@ -5,8 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use bytes::Buf;
 use pingora::protocols::http::ServerSession;
 
+use crate::ai;
 use crate::base::clock;
 use crate::outcome::Outcome;
 use crate::pool::{Pick, retry};
@@ -19,15 +21,27 @@ use crate::proxy::judgement;
 /// How long after its beginning an attempt is late; `None`: never. Only the first attempt of a request is hedged.
 pub fn due(context: &Context, course: &Course<'_>) -> Option<Duration> {
     let hedge = course.backend.hedge.as_ref()?;
-    if context.attempts != 1 || !context.repeatable || !wants_stream(context) {
+    if context.attempts != 1 || !context.repeatable || !course.is_ai_call() {
         return None;
     }
     Some(course.backend.learned.quantile(hedge.quantile, context.now())?.max(hedge.at_least))
 }
 
-/// Whether a stream is asked for: what is learned is when streams begin.
-fn wants_stream(context: &Context) -> bool {
-    context.call.as_ref().is_some_and(|call| call.call.stream)
+/// Whether it is a whole request for a stream: what is learned is when streams begin. Known only once the attempt is
+/// under way: the body is read meanwhile.
+fn wants_stream(session: &mut ServerSession, body: &mut Body<'_>) -> bool {
+    if !body.is_done(session) {
+        return false;
+    }
+    let parts = body.feed.parts();
+    let whole = parts.iter().fold(None::<Box<dyn std::io::Read>>, |before, part| {
+        let part = part.clone().reader();
+        Some(match before {
+            Some(before) => Box::new(std::io::Read::chain(before, part)),
+            None => Box::new(part),
+        })
+    });
+    whole.is_some_and(ai::request::wants_stream)
 }
 
 enum Side {
@@ -68,7 +82,8 @@ pub async fn race<'a>(
             break;
         }
     }
-    let Some(mut place) = place(context, course) else {
+    let place = if wants_stream(session, body) { place(context, course) } else { None };
+    let Some(mut place) = place else {
         return Ok(body.meanwhile(context, session, first).await);
     };
     let index = place.slot.index();
@@ -87,10 +102,8 @@ pub async fn race<'a>(
         Ok(Side::First(ended)) => {
             let borrows = context.borrows_key(session);
             if let (Some(slot), Some(failed)) = (&mut context.slot, context.server) {
-                // A connection that its server was just closing is no failure; but the second is under way by now.
-                if judgement::of(course.worker, course.backend, slot, &ended, borrows).is_some() {
-                    course.tried.insert(failed);
-                }
+                judgement::of(course.worker, course.backend, slot, &ended, borrows);
+                course.tried.insert(failed);
             }
             // Its connection ends before its place is given to the next one.
             drop(ended);
@@ -108,9 +121,13 @@ pub async fn race<'a>(
             Ok(Ok(ended))
         }
         Ok(Side::Second(ended)) => {
-            let server = &course.backend.servers[index];
-            let borrows = judgement::borrows_key(context, server, session.req_header());
-            judgement::of(course.worker, course.backend, &mut place.slot, &ended, borrows);
+            judgement::of(
+                course.worker,
+                course.backend,
+                &mut place.slot,
+                &ended,
+                context.borrows_key(session),
+            );
             course.tried.insert(index);
             drop(ended);
             drop(place);
@@ -122,7 +139,7 @@ pub async fn race<'a>(
 /// A place on another server, where one is free at once and the budget affords it.
 fn place(context: &mut Context, course: &Course<'_>) -> Option<Place> {
     let (backend, first) = (course.backend, context.server?);
-    let hedge = backend.hedge.as_ref().filter(|_| !context.hedged)?;
+    let hedge = backend.hedge.as_ref()?;
     let mut tried = course.tried;
     tried.insert(first);
     let Pick::Server(slot) = backend.pool.pick(&course.ask(&tried)) else { return None };
@@ -165,7 +182,9 @@ fn answers(course: &Course<'_>, index: Option<usize>, ended: &Ended) -> bool {
             let refused = status == 401 && server.is_some_and(|server| server.authorization.is_some());
             !refused && !course.backend.retry.when.contains(retry::Failure::Status(status))
         }
+        // Nothing is lost yet, and a new connection is to be made for it.
+        Err(Miss::Stale) => true,
         Err(Miss::OutOfTime) => true,
-        Err(Miss::Stale | Miss::Failed(_)) => false,
+        Err(Miss::Failed(_)) => false,
     }
 }

@@ -7,11 +7,6 @@ fn wants(body: &str) -> bool {
     wants_stream(body.as_bytes())
 }
 
-/// Whether it is a call that asks for events. What cannot be read asks for nothing.
-fn wants_stream(body: &[u8]) -> bool {
-    read(&[Bytes::copy_from_slice(body)]).is_ok_and(|call| call.stream)
-}
-
 #[test]
 fn only_true_asks_for_a_stream() {
     assert!(wants(r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}"#));
