@@ -13,7 +13,7 @@ use crate::base::clock::{self, Tick};
 use crate::config::checked::TableKey;
 use crate::observe::events::KEPT;
 use crate::observe::histogram::Histogram;
-use crate::observe::stats::{ModelStats, Traffic};
+use crate::observe::stats::{ModelStats, Traffic, dollars};
 use crate::pool::Member;
 use crate::runtime::snapshot::{self, Snapshot};
 
@@ -39,8 +39,8 @@ impl View {
     fn models(&self) -> Vec<Model> {
         let costs = self.state.all_costs();
         let cost_of = |name: &str| {
-            let own = costs.iter().filter(|((model, _), _)| model == name).map(|(_, cost)| cost.dollars());
-            own.reduce(|sum, cost| sum + cost)
+            let own = costs.iter().filter(|((model, _), _)| model == name);
+            own.map(|(_, cost)| cost.micro_dollars()).reduce(|sum, cost| sum + cost).map(dollars)
         };
         let model = |(name, stats): (String, Arc<ModelStats>)| Model {
             cost_usd: cost_of(&name),

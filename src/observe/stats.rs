@@ -14,7 +14,7 @@ use super::histogram::Histogram;
 use crate::base::clock::Tick;
 
 pub use super::cell::Session;
-pub use model::{Cost, ModelStats};
+pub use model::{Cost, ModelStats, dollars};
 
 /// One frontend. The comment names HAProxy's column.
 #[derive(Debug, Default)]

@@ -1,9 +1,12 @@
 //! What calls took: in the log, in the metrics and in the status, by model and plan.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::edge::Edge;
-use crate::support::http::{Ask, Message, ok};
+use crate::support::http::{Ask, Message, chunk, ok};
+use crate::support::sse::{END, begun, content};
 use crate::support::upstream::Upstream;
 use crate::support::wait::{eventually, until};
 
@@ -98,7 +101,7 @@ fn tokens_and_cost_are_told_by_model_and_plan() {
         (&json!(2), &json!(200), &json!(0.0006))
     );
     assert_eq!(models.len(), 2, "{models:?}");
-    assert!(edge.admin_get("/stats").text().contains("<h2>Models</h2>"));
+    assert!(edge.admin_get("/stats").text().contains("<h2>Models "));
 }
 
 #[test]
@@ -134,4 +137,25 @@ fn models_that_the_file_does_not_list_are_one_in_the_metrics() {
         (&status["models"][0]["name"], &status["models"][0]["cost_usd"]),
         (&json!("other"), &Value::Null)
     );
+}
+
+#[test]
+fn the_time_of_a_token_is_that_after_the_first_content() {
+    let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5,\"total_tokens\":8}}\n\n";
+    let slow = Upstream::start(move |peer| {
+        while peer.request().is_some() {
+            peer.send(begun(&content("one")));
+            std::thread::sleep(Duration::from_millis(200));
+            peer.send(chunk([&content("two"), usage, END].concat().as_bytes()));
+            peer.send("0\r\n\r\n");
+        }
+    });
+    let edge = edge(&slow, PRICED);
+    let body = json!({"model": "gpt", "stream": true, "messages": []});
+    assert_eq!(edge.ask(&Ask::post("/v1/chat/completions", body.to_string())).status(), 200);
+    let of_gpt = [("model", "gpt")];
+    until("it is counted", || edge.metrics().sum("tidegate_output_token_seconds_count", &of_gpt) == 1.0);
+    // 200 ms for the four tokens after the first; a busy machine takes longer.
+    let seconds = edge.metrics().sum("tidegate_output_token_seconds_sum", &of_gpt);
+    assert!((0.045..2.0).contains(&seconds), "{seconds}");
 }

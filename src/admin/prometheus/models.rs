@@ -1,7 +1,7 @@
 //! What models took.
 
 use super::{Metric, Source, counter, histogram};
-use crate::observe::stats::ModelStats;
+use crate::observe::stats::{ModelStats, dollars};
 
 pub const MODELS: &[Metric] = &[
     counter(
@@ -20,7 +20,7 @@ pub const MODELS: &[Metric] = &[
         "What calls cost by the prices in ai.models; plan is empty for clients without one.",
         |source, family| {
             for ((model, plan), cost) in source.view.state.all_costs() {
-                family.sample(&[("model", &model), ("plan", &plan)], cost.dollars());
+                family.sample(&[("model", &model), ("plan", &plan)], dollars(cost.micro_dollars()));
             }
         },
     ),

@@ -6,7 +6,7 @@ use super::html::{self, UNKNOWN, escape};
 use crate::admin::report::Model;
 
 const HEAD: &str = "\
-<section><h2>Models</h2><div class=\"scroll\"><table class=\"narrow\">
+<section><h2>Models <small>since start</small></h2><div class=\"scroll\"><table class=\"narrow\">
 <thead><tr><th>name</th><th>calls</th><th title=\"cached ones included\">prompt tokens</th><th>cached</th>\
 <th title=\"those of reasoning included\">completion tokens</th><th>reasoning</th>\
 <th title=\"of event streams, after the first\">p50 per token</th><th>p95</th><th>p99</th><th>cost</th></tr></thead>
@@ -28,7 +28,9 @@ pub fn render(out: &mut String, models: &[Model]) {
         match model.cost_usd {
             Some(cost) => {
                 let class = if cost == 0.0 { " class=\"zero\"" } else { "" };
-                let _ = write!(out, "<td{class}>${cost:.2}</td>");
+                // Cents are too coarse for the first calls.
+                let digits = if cost < 1.0 { 4 } else { 2 };
+                let _ = write!(out, "<td{class}>${cost:.digits$}</td>");
             }
             None => out.push_str(UNKNOWN),
         }

@@ -44,10 +44,14 @@ impl Cost {
         self.0.add(micro_dollars);
     }
 
-    /// Exact up to nine billion dollars.
-    pub fn dollars(&self) -> f64 {
-        self.0.get() as f64 / 1e6
+    pub fn micro_dollars(&self) -> u64 {
+        self.0.get()
     }
+}
+
+/// Dollars of micro-dollars, exact up to nine billion.
+pub fn dollars(micro_dollars: u64) -> f64 {
+    micro_dollars as f64 / 1e6
 }
 
 #[cfg(test)]
@@ -58,6 +62,6 @@ mod tests {
     fn cost_is_exact_in_dollars() {
         let cost = Cost::default();
         [1, 122, 30_000_000].into_iter().for_each(|micro_dollars| cost.add(micro_dollars));
-        assert_eq!(cost.dollars().to_string(), "30.000123");
+        assert_eq!(dollars(cost.micro_dollars()).to_string(), "30.000123");
     }
 }
