@@ -41,6 +41,8 @@ pub enum Limit {
 pub enum Outcome {
     /// A server's answer was delivered whole.
     Completed,
+    /// A stream was ended in good order where the client's limit of tokens ended.
+    TokensExhausted,
     /// A protocol upgrade was carried to its end.
     Tunnelled,
     /// Nobody said anything in it for `timeouts.tunnel`, which is nobody's fault.
@@ -121,7 +123,11 @@ impl Outcome {
     pub fn error(self) -> Option<ClientError> {
         let error = |status, code, kind, message| Some(ClientError { status, code, kind, message });
         match self {
-            Outcome::Completed | Outcome::Tunnelled | Outcome::Returned(_) | Outcome::Redirected(_) => None,
+            Outcome::Completed
+            | Outcome::TokensExhausted
+            | Outcome::Tunnelled
+            | Outcome::Returned(_)
+            | Outcome::Redirected(_) => None,
             Outcome::RequestCut
             | Outcome::ClientLeft
             | Outcome::ClientLeftInAnswer
@@ -235,7 +241,7 @@ impl Outcome {
             | Outcome::UnknownModel
             | Outcome::ModelForbidden
             | Outcome::BodyTooLarge => "PR--",
-            Outcome::BodyTooLargeInAnswer => "PD--",
+            Outcome::BodyTooLargeInAnswer | Outcome::TokensExhausted => "PD--",
             Outcome::RequestTimeout => "cR--",
             Outcome::RequestCut => "CR--",
             Outcome::ClientLeft => "CH--",
@@ -274,6 +280,7 @@ impl Outcome {
             Outcome::Unauthorized => Some("unauthorized"),
             Outcome::Limited(Limit::Requests) => Some("plan_requests"),
             Outcome::Limited(Limit::Concurrent) => Some("plan_concurrent"),
+            Outcome::TokensExhausted => Some("plan_tokens_in_stream"),
             Outcome::Limited(Limit::Tokens) => Some("plan_tokens"),
             Outcome::UnknownModel => Some("unknown_model"),
             Outcome::ModelForbidden => Some("model_forbidden"),
@@ -302,6 +309,7 @@ impl Outcome {
             | Outcome::RequestCut
             | Outcome::ClientLeft => true,
             Outcome::Completed
+            | Outcome::TokensExhausted
             | Outcome::Tunnelled
             | Outcome::TunnelSilent
             | Outcome::Returned(_)
@@ -327,6 +335,7 @@ impl Outcome {
         matches!(
             self,
             Outcome::Completed
+                | Outcome::TokensExhausted
                 | Outcome::ClientLeftInAnswer
                 | Outcome::ClientSilentInAnswer
                 | Outcome::BadBodyInAnswer { .. }

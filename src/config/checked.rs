@@ -177,6 +177,8 @@ pub struct Plan {
     pub requests_per_minute: Option<u64>,
     /// Of prompts and answers together, per client; `None`: no limit. Never 0.
     pub tokens_per_minute: Option<u64>,
+    /// A stream is cut where `tokens_per_minute` ends, rather than answered to its end.
+    pub in_stream: bool,
     /// Requests in flight per client; `None`: no limit. Never 0.
     pub concurrent: Option<u32>,
     /// Indices in [`Ai::models`], each once; `None`: all models.

@@ -185,6 +185,7 @@ fn ends_clean(outcome: Outcome) -> bool {
         | Outcome::TunnelSilent
         | Outcome::Stopped => false,
         Outcome::Completed
+        | Outcome::TokensExhausted
         | Outcome::Returned(_)
         | Outcome::Redirected(_)
         | Outcome::Denied(_)

@@ -11,6 +11,7 @@ use crate::ai::usage::{AnswerMeter, Passed, StreamMeter, Usage};
 use crate::proxy::attempt::Answer;
 use crate::proxy::call::AiCall;
 use crate::proxy::context::Context;
+use crate::proxy::models;
 
 /// What an answer took.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,8 @@ pub enum Meter {
     Unread,
     Answer(Box<AnswerMeter>),
     Stream(Box<StreamMeter>),
+    /// One that is cut where the client's limit ends.
+    Bounded(Box<StreamMeter>),
 }
 
 impl Meter {
@@ -42,7 +45,11 @@ impl Meter {
         } else if !head.headers.get_all(CONTENT_ENCODING).iter().all(plain) {
             Meter::Unread
         } else if stream {
-            Meter::Stream(Box::new(StreamMeter::new(call.dialect, call.wants_usage())))
+            let meter = StreamMeter::new(call.dialect, call.wants_usage());
+            match models::plan(context).is_some_and(|plan| plan.in_stream) {
+                true => Meter::Bounded(Box::new(meter.holding())),
+                false => Meter::Stream(Box::new(meter)),
+            }
         } else {
             Meter::Answer(Box::new(AnswerMeter::new(call.dialect)))
         }
@@ -50,7 +57,24 @@ impl Meter {
 
     /// Whether less may go to the client than came.
     pub fn strips(&self, call: Option<&AiCall>) -> bool {
-        matches!(self, Meter::Stream(_)) && call.is_some_and(AiCall::wants_usage)
+        match self {
+            Meter::Bounded(_) => true,
+            Meter::Stream(_) => call.is_some_and(AiCall::wants_usage),
+            Meter::Off | Meter::Unread | Meter::Answer(_) => false,
+        }
+    }
+
+    /// Whether the client's limit has no room for what the stream has come to.
+    pub fn is_exhausted(&self, context: &Context) -> bool {
+        let (Meter::Bounded(meter), Some(permit)) = (self, &context.permit) else { return false };
+        let used = so_far(context, meter).and_then(|usage| usage.total()).unwrap_or(0);
+        !permit.grow(used, context.now())
+    }
+
+    /// The events that end the stream where the limit does, behind what was passed.
+    pub fn cut(&self, context: &Context) -> Vec<u8> {
+        let (Meter::Bounded(meter), Some(call)) = (self, &context.call) else { return Vec::new() };
+        meter.cut(so_far(context, meter).unwrap_or_default(), call.call.asks_usage)
     }
 
     /// Takes a part; what of it goes to the client.
@@ -61,14 +85,14 @@ impl Meter {
                 meter.feed(part);
                 Passed::Whole
             }
-            Meter::Stream(meter) => meter.feed(part),
+            Meter::Stream(meter) | Meter::Bounded(meter) => meter.feed(part),
         }
     }
 
     /// What was held back of the last event.
     pub fn rest(&mut self) -> &[u8] {
         match self {
-            Meter::Stream(meter) => meter.finish(),
+            Meter::Stream(meter) | Meter::Bounded(meter) => meter.finish(),
             _ => &[],
         }
     }
@@ -88,7 +112,7 @@ impl Meter {
                 let content = meter.content_bytes();
                 (meter.finish(), content, true)
             }
-            Meter::Stream(meter) => {
+            Meter::Stream(meter) | Meter::Bounded(meter) => {
                 let seen = meter.seen();
                 (meter.usage(), seen.content_bytes, seen.done || seen.finish_reason_seen)
             }
@@ -129,6 +153,17 @@ impl Meter {
         }
         context.usage = Some(used);
     }
+}
+
+/// What a stream took so far: what the provider told, or what was seen where that is more.
+fn so_far(context: &Context, meter: &StreamMeter) -> Option<Usage> {
+    let call = context.call.as_ref()?;
+    let (ratios, told) = (context.snapshot.ai.ratios_of(call.id), meter.usage());
+    Some(Usage {
+        prompt: told.prompt.or_else(|| Some(ratios.prompt_tokens(call.size))),
+        completion: told.completion.max(Some(ratios.completion_tokens(meter.seen().content_bytes))),
+        ..told
+    })
 }
 
 fn token_time(context: &Context, usage: &Usage) -> Option<Duration> {

@@ -95,6 +95,8 @@ pub struct Admin {
 pub struct NamedPlan {
     pub name: Arc<str>,
     pub priority: checked::Priority,
+    /// Streams are cut where the limit of tokens ends.
+    pub in_stream: bool,
     /// By index of the model, whether its clients may use it; `None`: all of them.
     pub models: Option<Box<[bool]>>,
     pub limits: Plan,
