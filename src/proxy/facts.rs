@@ -19,11 +19,18 @@ pub struct Live<'a> {
     path: OnceCell<Cow<'a, str>>,
     host: OnceCell<String>,
     status: Option<u16>,
+    /// Instead of the model that is asked for.
+    model: Option<&'a str>,
 }
 
 impl<'a> Live<'a> {
     pub fn new(context: &'a Context, head: &'a RequestHeader) -> Live<'a> {
-        Live { context, head, path: OnceCell::new(), host: OnceCell::new(), status: None }
+        Live { context, head, path: OnceCell::new(), host: OnceCell::new(), status: None, model: None }
+    }
+
+    /// The request as if it asked for this model.
+    pub fn asking(context: &'a Context, head: &'a RequestHeader, model: &'a str) -> Live<'a> {
+        Live { model: Some(model), ..Live::new(context, head) }
     }
 
     /// The request together with the status of its answer.
@@ -95,7 +102,7 @@ impl Facts for Live<'_> {
     }
 
     fn model(&self) -> Option<&str> {
-        Some(&self.context.call.as_ref()?.route.model)
+        self.model.or_else(|| Some(&*self.context.call.as_ref()?.route.model))
     }
 
     fn task(&self) -> Option<&str> {

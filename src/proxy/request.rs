@@ -101,11 +101,11 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     if let Some(outcome) = plan(context) {
         return Ok(outcome);
     }
-    if context.backend.is_none() {
-        return Ok(Outcome::NoServer);
-    }
     if !snapshot.ai.catalogue.is_empty() && call::lists_models(session.req_header()) {
         return models::list(context, session).await;
+    }
+    if context.backend.is_none() {
+        return Ok(Outcome::NoServer);
     }
     if content_length(session).is_some_and(|length| length > max_body(context)) {
         return Ok(Outcome::BodyTooLarge);
