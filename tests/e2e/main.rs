@@ -10,6 +10,9 @@ mod support;
 
 mod acl_values;
 mod admin_state;
+mod ai_bodies;
+mod ai_models;
+mod ai_routing;
 mod bad_answers;
 mod bad_requests;
 mod balance_kinds;
