@@ -45,7 +45,10 @@ impl Http2 {
         let (send, connection) = runtime.block_on(async {
             let socket = tokio::net::TcpStream::connect(address).await.unwrap();
             let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-            h2::client::handshake(connector.connect(host, socket).await.unwrap()).await.unwrap()
+            let stream = connector.connect(host, socket).await.unwrap();
+            // A test may read more slowly than small pieces come: that is no attack on it.
+            let mut builder = h2::client::Builder::new();
+            builder.data_frame_budget(1 << 30).handshake(stream).await.unwrap()
         });
         let (handle, ended, stop) =
             (runtime.handle().clone(), Arc::new(Mutex::new(false)), Arc::new(Notify::new()));
