@@ -1,7 +1,10 @@
-//! The official OpenAI SDK, unmodified, over TLS: the scripts of `tests/sdk`, against tidegate and its mocks.
+//! The official SDKs of OpenAI and Anthropic, unmodified, over TLS: the scripts of `tests/sdk`, against tidegate and its
+//! mocks.
+
+mod ai;
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
@@ -92,14 +95,24 @@ struct Script {
 
 impl Site {
     fn script(&self, name: &'static str) -> Script {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(name);
         let url = |frontend| format!("https://localhost:{}/v1", self.edge.address(frontend).port());
+        let environment = [
+            ("TIDEGATE_URL", url("web")),
+            ("TIDEGATE_LONE_URL", url("lone")),
+            ("TIDEGATE_MOCK_URL", self.mocks[0].url()),
+        ];
+        Script::start(name, &environment, &self.authority)
+    }
+}
+
+impl Script {
+    /// `authority`: the file with the certificate to trust.
+    fn start(name: &'static str, environment: &[(&str, String)], authority: &Path) -> Script {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(name);
         let child = Command::new(python())
             .arg(path)
-            .env("TIDEGATE_URL", url("web"))
-            .env("TIDEGATE_LONE_URL", url("lone"))
-            .env("TIDEGATE_MOCK_URL", self.mocks[0].url())
-            .env("SSL_CERT_FILE", &self.authority)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .env("SSL_CERT_FILE", authority)
             .env("NO_PROXY", "*")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -108,9 +121,7 @@ impl Site {
             .unwrap();
         Script { name, child }
     }
-}
 
-impl Script {
     /// Waits for the line by which the script asks for something to be done, if it comes before the end.
     fn await_line(&mut self, wanted: &str) {
         let mut reader = BufReader::new(self.child.stdout.as_mut().unwrap());
@@ -143,7 +154,7 @@ impl Drop for Script {
     }
 }
 
-/// The interpreter that has the `openai` package.
+/// The interpreter that has the packages `openai` and `anthropic`.
 fn python() -> PathBuf {
     if let Some(path) = std::env::var_os("TIDEGATE_TEST_PYTHON") {
         return path.into();
@@ -152,7 +163,7 @@ fn python() -> PathBuf {
     let path = built.parent().and_then(|profile| profile.parent()).unwrap().join("venv/bin/python");
     assert!(
         path.exists(),
-        "no Python with the openai package at {}: `make test` makes it, or set TIDEGATE_TEST_PYTHON",
+        "no Python with the SDKs at {}: `make test` makes it, or set TIDEGATE_TEST_PYTHON",
         path.display()
     );
     path
