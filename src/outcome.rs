@@ -139,14 +139,14 @@ impl Outcome {
             Outcome::Stopped => error(503, "overloaded", SERVER, "The load balancer is stopping. Try again."),
             Outcome::SilentlyDropped => None,
             Outcome::Denied(status) | Outcome::Tarpitted(status) => Some(denied(status)),
-            Outcome::BadRequest { status, reason: _ } => match status {
+            Outcome::BadRequest { status, reason } => match status {
                 405 => error(405, "method_not_allowed", INVALID, "This method is not allowed here."),
                 411 => error(411, "length_required", INVALID, "The request needs a Content-Length."),
                 413 => error(413, "request_too_large", INVALID, "This request must not have a body."),
                 414 => error(414, "uri_too_long", INVALID, "The request target is too long."),
                 417 => error(417, "expectation_failed", INVALID, "The expectation cannot be met."),
                 431 => error(431, "header_fields_too_large", INVALID, "The request head is too large."),
-                _ => error(400, "bad_request", INVALID, "The request is malformed or ambiguous."),
+                _ => error(400, "bad_request", INVALID, malformed(reason)),
             },
             Outcome::Unauthorized => error(
                 401,
@@ -237,10 +237,9 @@ impl Outcome {
             Outcome::Denied(_) | Outcome::BadRequest { .. } | Outcome::Unauthorized => "PR--",
             Outcome::Tarpitted(_) => "PT--",
             Outcome::SilentlyDropped => "PR--",
-            Outcome::Limited(_)
-            | Outcome::UnknownModel
-            | Outcome::ModelForbidden
-            | Outcome::BodyTooLarge => "PR--",
+            Outcome::Limited(_) | Outcome::UnknownModel | Outcome::ModelForbidden | Outcome::BodyTooLarge => {
+                "PR--"
+            }
             Outcome::BodyTooLargeInAnswer | Outcome::TokensExhausted => "PD--",
             Outcome::RequestTimeout => "cR--",
             Outcome::RequestCut => "CR--",
@@ -363,6 +362,21 @@ impl Outcome {
 
 const INVALID: &str = "invalid_request_error";
 const SERVER: &str = "server_error";
+
+/// What is wrong with a request, where whoever wrote it can tell what to change.
+fn malformed(reason: &str) -> &'static str {
+    match reason {
+        "not_json" => "The body is not a JSON object.",
+        "not_multipart" => "The body is not the form that its content type says.",
+        "two_models" => "The body has `model` more than once.",
+        "model_not_text" => "`model` is not a text.",
+        "no_model" => "The body has no `model`.",
+        "encoded_call" => "The body has a content encoding. Send it without.",
+        "content_type" => "The request has no clear content type.",
+        "two_keys" => "The request has more than one API key.",
+        _ => "The request is malformed or ambiguous.",
+    }
+}
 
 fn denied(status: u16) -> ClientError {
     let (code, kind, message) = match status {

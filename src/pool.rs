@@ -208,6 +208,9 @@ impl Pool {
     pub fn tell(&self, slot: &mut Slot, sign: Sign, now: Tick) -> Option<Change> {
         let trial = slot.begin_telling()?;
         let server = slot.server();
+        if sign == Sign::Well && slot.knocks() {
+            return server.answers_again(now);
+        }
         if sign == Sign::Well && trial.is_none() && server.flags() & flags::UNSETTLED == 0 {
             return None;
         }
@@ -375,6 +378,13 @@ impl Pool {
         }
         let back = |member: &Member| member.server.back_at(&self.place(member), now);
         members.into_iter().filter_map(back).min().map(|at| at.since(now))
+    }
+
+    /// How long until a request may look whether a server among `only` answers again that could not be reached.
+    pub fn knock_in(&self, only: Option<&Allowed>, now: Tick) -> Option<Duration> {
+        let members = self.members.iter().enumerate();
+        let of = members.filter(|(index, _)| only.is_none_or(|only| only.contains(*index)));
+        of.filter_map(|(_, member)| member.server.knock_at(&self.place(member), now)).min().map(|at| at.since(now))
     }
 
     /// What a server is, all in all; `NotChecked` for a position that there is not.

@@ -13,7 +13,6 @@ mod tests;
 mod text;
 mod words;
 
-use std::io::Read;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -230,10 +229,4 @@ pub fn edited(parts: &[Bytes], call: &Call, edit: &Edit<'_>) -> Vec<Bytes> {
         replacements.push(Replacement { place: places.end.start..places.end.start, with });
     }
     splice(parts, replacements)
-}
-
-/// Whether the body is a call that asks for events. What cannot be read asks for nothing.
-pub fn wants_stream(mut body: impl Read) -> bool {
-    let mut whole = Vec::new();
-    body.read_to_end(&mut whole).is_ok() && read(&[whole.into()]).is_ok_and(|call| call.stream)
 }

@@ -65,7 +65,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(f.forwarded_for, Some(ForwardedFor::default()));
     let b = &c.backends[0];
     assert_eq!((b.retry.attempts, b.retry.budget, b.queue_max), (3, 0.2, 1000));
-    assert_eq!(b.retry.when.statuses, [429, 500, 502, 503, 504]);
+    assert_eq!(b.retry.when.statuses, [429, 500, 502, 503, 504, 529]);
     assert!(b.check.is_none() && b.own_total.is_none() && b.own_max_request_body.is_none());
     assert_eq!((b.servers[0].weight, b.servers[0].tier), (100, 1));
 }

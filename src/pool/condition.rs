@@ -13,7 +13,7 @@ use super::health::{Health, Slowness, State, Thresholds};
 use super::misconfigured::Misconfigured;
 use super::server::{Admin, LastCheck};
 use super::slow_start::{self, STEPS};
-use super::status::{Sign, Status, spoken};
+use super::status::{Sign, Status, Trouble, spoken};
 use super::{Rules, cooldown};
 use crate::base::clock::Tick;
 
@@ -77,6 +77,9 @@ pub(super) struct Look {
     pub step: u32,
 }
 
+/// How often a server that could not be reached is looked for while nobody else is usable.
+const KNOCK: Duration = Duration::from_secs(1);
+
 impl Look {
     pub const WELL: Look = Look { standing: Standing::Well, half_open: false, saturated: false, step: STEPS };
     pub const OUT: Look = Look { standing: Standing::Out, ..Look::WELL };
@@ -106,6 +109,10 @@ pub(super) struct Condition {
     /// Of clients' own keys: what one of them is refused says little of what others get.
     pub clients_cooldown: Cooldown,
     pub key: Misconfigured,
+    /// The latest failure was that nobody answered there.
+    pub unreachable: bool,
+    /// When it last failed, or somebody looked whether it answers again.
+    pub knocked: Option<Tick>,
     /// When it last came back.
     pub back: Option<Tick>,
     pub last_check: Option<LastCheck>,
@@ -146,7 +153,7 @@ impl Condition {
             Status::Ejected
         } else if rules.cooldown.is_some() && self.cooldown.until(now).is_some() {
             Status::Cooldown
-        } else if self.key.until(now).is_some() {
+        } else if self.key.is_marked() {
             Status::Misconfigured
         } else if rules.breaker.is_some() && self.breaker.is_half_open(now) {
             Status::HalfOpen
@@ -167,7 +174,8 @@ impl Condition {
         let standing = match self.status(place, now) {
             Status::Up | Status::HalfOpen => Standing::Well,
             Status::Slow => Standing::Slow,
-            Status::Misconfigured => Standing::Misconfigured,
+            Status::Misconfigured if self.key.until(now).is_some() => Standing::Misconfigured,
+            Status::Misconfigured => Standing::Well,
             _ => return Look::OUT,
         };
         // A half-open server may be slow too.
@@ -224,7 +232,6 @@ impl Condition {
         }
         self.cooldown.advance(now);
         self.clients_cooldown.advance(now);
-        self.key.advance(now);
     }
 
     /// Takes a sign in.
@@ -243,9 +250,9 @@ impl Condition {
                     });
                 }
                 if let Some(rules) = &rules.eject {
-                    self.ejection.count(false, rules, now);
+                    self.ejection.count(None, rules, now);
                 }
-                if self.key.until(now).is_some() {
+                if self.key.is_marked() {
                     signed.why = Some(Cow::Borrowed("it takes our api_key"));
                 }
                 self.cooldown.well();
@@ -253,11 +260,14 @@ impl Condition {
                 self.key.well();
             }
             Sign::Failed(trouble) => {
+                self.unreachable =
+                    matches!(trouble, Trouble::Connect | Trouble::ConnectTimeout | Trouble::Empty);
+                self.knocked = Some(now);
                 if let Some(rules) = &rules.breaker {
                     signed.why = self.breaker.failed(trial, trouble, rules, now).map(Cow::Owned);
                 }
                 if let Some(rules) = &rules.eject {
-                    signed.eject = self.ejection.count(true, rules, now);
+                    signed.eject = self.ejection.count(Some(trouble), rules, now);
                 }
             }
             Sign::Limited(asked) => {
@@ -285,6 +295,31 @@ impl Condition {
         signed
     }
 
+    /// Whether one request may look if it answers again, though it is out: where nobody else is usable, and nobody could
+    /// reach it. Once a second: after a blip of the network nobody is to wait for the end of an open breaker.
+    pub fn may_knock(&self, place: &Place, now: Tick) -> bool {
+        self.unreachable
+            && matches!(self.status(place, now), Status::BreakerOpen | Status::Ejected)
+            && self.next_knock() <= now
+    }
+
+    fn next_knock(&self) -> Tick {
+        self.knocked.map_or(Tick::default(), |at| at + KNOCK)
+    }
+
+    /// When a request may look whether it answers again.
+    pub fn knock_at(&self, place: &Place, now: Tick) -> Option<Tick> {
+        let out = matches!(self.status(place, now), Status::BreakerOpen | Status::Ejected);
+        (self.unreachable && out).then(|| self.next_knock())
+    }
+
+    /// It answered one that looked: it is back.
+    pub fn answers_again(&mut self, now: Tick) {
+        self.breaker.reset();
+        self.ejection = Ejection::default();
+        self.back = Some(now);
+    }
+
     /// Another address or another key: what traffic told says nothing of it.
     pub fn forget_traffic(&mut self) {
         self.breaker.reset();
@@ -296,9 +331,9 @@ impl Condition {
     }
 
     /// An operator says that it is well.
-    pub fn is_well(&mut self, now: Tick) {
+    pub fn is_well(&mut self) {
         self.breaker.reset();
-        self.ejection.end(now);
+        self.ejection = Ejection::default();
         self.cooldown = Cooldown::default();
         self.clients_cooldown = Cooldown::default();
         self.key.end();

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::status::Trouble;
 use crate::base::clock::Tick;
 
 /// `backends.*.eject`.
@@ -35,6 +36,8 @@ pub struct Ejection {
     /// What the latest one took; zero when it is forgotten.
     latest: Duration,
     ended: Tick,
+    /// The latest failure.
+    last: Option<Trouble>,
 }
 
 impl Ejection {
@@ -60,12 +63,13 @@ impl Ejection {
 
     /// Takes an answer in. True when a failure puts the error rate above the limit: then [`Ejection::begin`], if there
     /// is room. While it is out nothing counts: those answers were asked for before.
-    pub fn count(&mut self, failed: bool, rules: &Rules, now: Tick) -> bool {
+    pub fn count(&mut self, failure: Option<Trouble>, rules: &Rules, now: Tick) -> bool {
         if self.until(now).is_some() {
             return false;
         }
-        self.window.push(failed, rules.over.max(1));
-        failed && self.is_above(rules)
+        self.window.push(failure.is_some(), rules.over.max(1));
+        self.last = failure.or(self.last);
+        failure.is_some() && self.is_above(rules)
     }
 
     /// Whether the error rate is above the limit now.
@@ -79,7 +83,8 @@ impl Ejection {
             self.latest = Duration::ZERO;
         }
         let time = self.latest.saturating_mul(2).max(rules.time).min(rules.up_to.max(rules.time));
-        let why = format!("{} of the last {} failed", self.window.failures, rules.over.max(1));
+        let last = self.last.map(|last| format!(", the last: {last}")).unwrap_or_default();
+        let why = format!("{} of the last {} failed{last}", self.window.failures, rules.over.max(1));
         self.latest = time;
         self.until = Some(now + time);
         self.ended = now + time;
@@ -144,7 +149,9 @@ mod tests {
 
     /// `-` is a failure. Says at which answer it is above the limit.
     fn above(ejection: &mut Ejection, answers: &str, now: u64) -> String {
-        let mut one = |c| if ejection.count(c == '-', &RULES, Tick(now)) { '!' } else { '.' };
+        let mut one = |c| {
+            if ejection.count((c == '-').then_some(Trouble::Empty), &RULES, Tick(now)) { '!' } else { '.' }
+        };
         answers.chars().map(&mut one).collect()
     }
 
@@ -165,7 +172,10 @@ mod tests {
         let mut out = |pause: u64| {
             now = now + Duration::from_secs(pause);
             assert_eq!(above(&mut ejection, "----", now.0), "...!", "the window began anew");
-            assert_eq!(ejection.begin(&RULES, now), "4 of the last 10 failed");
+            assert_eq!(
+                ejection.begin(&RULES, now),
+                "4 of the last 10 failed, the last: closed without an answer"
+            );
             assert_eq!(above(&mut ejection, "------", now.0), "......", "asked for before");
             let until = ejection.until(now).unwrap();
             let took = until.since(now).as_secs();
@@ -191,9 +201,9 @@ mod tests {
         let mut ejection = Ejection::default();
         above(&mut ejection, "---", 0);
         let rules = Rules { over: 5, ..RULES };
-        assert!(!ejection.count(true, &rules, Tick(0)));
-        assert!(ejection.count(true, &rules, Tick(0)));
-        assert!(!ejection.count(false, &RULES, Tick(0)) && ejection.is_clean());
+        assert!(!ejection.count(Some(Trouble::Cut), &rules, Tick(0)));
+        assert!(ejection.count(Some(Trouble::Cut), &rules, Tick(0)));
+        assert!(!ejection.count(None, &RULES, Tick(0)) && ejection.is_clean());
     }
 
     proptest! {
@@ -202,7 +212,7 @@ mod tests {
             let rules = Rules { over, error_rate: 1.0, ..RULES };
             let mut ejection = Ejection::default();
             for (index, failed) in answers.iter().enumerate() {
-                ejection.count(*failed, &rules, Tick(0));
+                ejection.count(failed.then_some(Trouble::Cut), &rules, Tick(0));
                 let from = (index + 1).saturating_sub(over as usize);
                 let expected = answers[from..=index].iter().filter(|failed| **failed).count();
                 prop_assert_eq!(ejection.window.failures as usize, expected);

@@ -70,7 +70,19 @@ impl Pool {
             // Another request may have been faster with the last trial: then others are to be asked.
             Found::Busy => self.rules.breaker.is_some() && self.any_half_open(ask),
         };
-        if missed { self.find_once(ask, gated) } else { found }
+        match if missed { self.find_once(ask, gated) } else { found } {
+            Found::Nothing => self.knock(ask).map_or(Found::Nothing, Found::Slot),
+            found => found,
+        }
+    }
+
+    /// Nobody is usable: perhaps one that could not be reached answers again.
+    fn knock(&self, ask: &Ask<'_>) -> Option<Slot> {
+        let tiers = self.tiers.iter().flat_map(|tier| self.of(tier));
+        let mut wanted = tiers.filter(|(index, _)| ask.may_use(*index) && !ask.tried.contains(*index));
+        wanted.find_map(|(index, member)| {
+            Slot::knock(&member.server, index, &self.place(member), member.max_concurrent, ask.draw.now)
+        })
     }
 
     fn find_once(&self, ask: &Ask<'_>, gated: bool) -> Found {

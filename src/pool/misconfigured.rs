@@ -1,5 +1,5 @@
-//! A server that refuses our key will refuse it again, whoever asks: it is last in line until it takes the key, or
-//! until a minute passed without another refusal. A 403 may also mean what one client asked for, so of a server that
+//! A server that refuses our key will refuse it again, whoever asks: it is last in line until it takes the key. Once a
+//! minute has passed without another refusal, the next request may find out. A 403 may also mean what one client asked for, so of a server that
 //! took the key before it takes several in a row.
 
 use std::borrow::Cow;
@@ -27,11 +27,12 @@ impl Misconfigured {
         self.proven && self.forbidden == 0 && self.until.is_none()
     }
 
+    /// Until then nobody asks it who has another; after that it may show whether it takes the key by now.
     pub fn until(&self, now: Tick) -> Option<Tick> {
         self.until.filter(|until| now < *until)
     }
 
-    /// As of the last call that was given the time.
+    /// It refused our key, and has not taken it since.
     pub fn is_marked(&self) -> bool {
         self.until.is_some()
     }
@@ -62,10 +63,6 @@ impl Misconfigured {
     /// An operator says that it is well. A check does not: it may ask for what needs no key.
     pub fn end(&mut self) {
         (self.until, self.forbidden) = (None, 0);
-    }
-
-    pub fn advance(&mut self, now: Tick) {
-        self.until = self.until(now);
     }
 }
 

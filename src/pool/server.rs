@@ -114,7 +114,7 @@ impl Server {
                 condition.health.doubt();
             }
             if admin == Admin::Ready {
-                condition.is_well(now);
+                condition.is_well();
                 if before == Admin::Maint {
                     condition.back = Some(now);
                 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::breaker::{self, Round};
+use super::condition::Place;
 use super::server::Server;
 use super::slow_start;
 use crate::base::clock::Tick;
@@ -17,6 +18,8 @@ pub struct Slot {
     /// Its server's breaker is half open, and this is one of its trials.
     trial: Option<Round>,
     told: bool,
+    /// Its server is out, and it looks whether it answers again.
+    knocks: bool,
 }
 
 /// What bounds the requests on a server.
@@ -33,7 +36,30 @@ impl Slot {
     pub(super) fn reserve(server: &Arc<Server>, index: usize, bounds: Bounds<'_>, now: Tick) -> Option<Slot> {
         let max = bounds.max.map_or(u32::MAX, |max| slow_start::limit(max, bounds.step));
         let trial = server.reserve(max, bounds.breaker, now)?;
-        Some(Slot { server: Arc::clone(server), index, trial, told: false })
+        Some(Slot { server: Arc::clone(server), index, trial, told: false, knocks: false })
+    }
+
+    /// Takes the place of the one request that looks whether a server answers again.
+    pub(super) fn knock(
+        server: &Arc<Server>,
+        index: usize,
+        place: &Place,
+        max: Option<NonZeroU32>,
+        now: Tick,
+    ) -> Option<Slot> {
+        let max = max.map_or(u32::MAX, NonZeroU32::get);
+        server.knock(place, max, now).then(|| Slot {
+            server: Arc::clone(server),
+            index,
+            trial: None,
+            told: false,
+            knocks: true,
+        })
+    }
+
+    /// Whether it looks if its server answers again.
+    pub(super) fn knocks(&self) -> bool {
+        self.knocks
     }
 
     pub fn server(&self) -> &Arc<Server> {

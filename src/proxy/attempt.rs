@@ -233,12 +233,16 @@ async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Resu
     };
     let sent = done_at.is_some() && !stopped;
     let mut answer = Answer { server, first, sent, stopped, error_event: None };
-    if let (Some(dialect), Some(sent_at)) = (dialect, done_at)
-        && commit::is_held(&answer)
-    {
+    if let (Some(dialect), Some(sent_at)) = (dialect, done_at) {
         let limits =
             commit::Limits { silence: backend.server, first_content: sent_at + backend.first_content, until };
-        let held = commit::hold(&mut answer, dialect, &limits).await;
+        let held = match commit::is_held(&answer) {
+            true => commit::hold(&mut answer, dialect, &limits).await,
+            false if commit::awaits_body(&mut answer) => {
+                commit::first_part(&mut answer, &limits).await.map(|()| None)
+            }
+            false => Ok(None),
+        };
         ended.content_at = held.map_err(|miss| match miss {
             commit::Miss::Fault(fault) => failed(fault, ended),
             commit::Miss::Cut => Miss::Failed(Failure::CutEarly),

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 
@@ -44,6 +44,25 @@ pub fn is_held(answer: &Answer) -> bool {
             && head.headers.get(CONTENT_TYPE).is_some_and(is_event_stream)
             && head.headers.get_all(CONTENT_ENCODING).iter().all(plain)
     })
+}
+
+/// Whether an answer of a call has a body of which nothing came yet.
+pub fn awaits_body(answer: &mut Answer) -> bool {
+    answer.first.is_empty() && !answer.server.body_done() && !answer.server.was_upgraded()
+}
+
+/// Waits for the first part of an answer's body: a server that sends a head and then nothing has not answered.
+pub async fn first_part(answer: &mut Answer, limits: &Limits) -> Result<(), Miss> {
+    let wait = limits.silence.min(left(limits.until));
+    match pingora_timeout::timeout(wait, answer.server.read_body()).await {
+        Ok(Ok(part)) => {
+            answer.first = Bytes::copy_from_slice(part.unwrap_or_default());
+            Ok(())
+        }
+        Ok(Err(fault)) => Err(Miss::Fault(fault)),
+        Err(_) if left(limits.until).is_zero() => Err(Miss::OutOfTime),
+        Err(_) => Err(Miss::Stalled),
+    }
 }
 
 /// Reads on until it is clear what the stream comes to; what was read is in `answer.first`. The time of its first content.

@@ -83,7 +83,7 @@ pub async fn run<'a>(
         drop(ended);
         context.leave_server();
         if !wait.is_zero()
-            && let Err(outcome) = body.meanwhile(context, session, pingora_timeout::sleep(wait)).await
+            && let Err(outcome) = body.meanwhile(context, session, tokio::time::sleep(wait)).await
         {
             return Ok(outcome);
         }
@@ -109,7 +109,9 @@ async fn choose(
                 return Err(Outcome::Overloaded);
             }
             Pick::NoServer => {
-                context.retry_after = backend.pool.back_in_for(course.only(), context.now());
+                let (pool, only, now) = (&backend.pool, course.only(), context.now());
+                let back = [pool.back_in_for(only, now), pool.knock_in(only, now)];
+                context.retry_after = back.into_iter().flatten().min();
                 return Err(Outcome::NoServer);
             }
             Pick::Wait(ticket) => ticket,
@@ -120,6 +122,7 @@ async fn choose(
         context.times.queued = Some(begun.elapsed());
         pick = match turn? {
             Ok(()) => backend.pool.resume(&course.ask(&course.tried), ticket),
+            Err(_) if context.time_left().is_zero() => return Err(Outcome::TotalTimeout),
             Err(_) => return Err(Outcome::Overloaded),
         };
     }
@@ -239,6 +242,8 @@ fn retry_failure(failure: Failure) -> retry::Failure {
         // An answer that is not HTTP tells us as little as none.
         Failure::Empty | Failure::CutEarly | Failure::Broken => retry::Failure::EmptyResponse,
         Failure::FirstByte | Failure::FirstContent => retry::Failure::Timeout,
+        // A quota that is used up is a limit like another.
+        Failure::Status(402) => retry::Failure::Status(429),
         Failure::Status(status) | Failure::ErrorEvent(status) => retry::Failure::Status(status),
         Failure::KeyRefused => retry::Failure::KeyRefused,
     }

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Buf;
 use pingora::protocols::http::ServerSession;
 
 use crate::ai;
@@ -29,19 +28,14 @@ pub fn due(context: &Context, course: &Course<'_>) -> Option<Duration> {
 
 /// Whether it is a whole request for a stream: what is learned is when streams begin. Known only once the attempt is
 /// under way: the body is read meanwhile.
-fn wants_stream(session: &mut ServerSession, body: &mut Body<'_>) -> bool {
+fn wants_stream(context: &Context, session: &mut ServerSession, body: &mut Body<'_>) -> bool {
     if !body.is_done(session) {
         return false;
     }
-    let parts = body.feed.parts();
-    let whole = parts.iter().fold(None::<Box<dyn std::io::Read>>, |before, part| {
-        let part = part.clone().reader();
-        Some(match before {
-            Some(before) => Box::new(std::io::Read::chain(before, part)),
-            None => Box::new(part),
-        })
-    });
-    whole.is_some_and(ai::request::wants_stream)
+    match &context.call {
+        Some(call) => call.call.stream,
+        None => ai::request::read(&body.feed.parts()).is_ok_and(|call| call.stream),
+    }
 }
 
 enum Side {
@@ -68,7 +62,7 @@ pub async fn race<'a>(
             tokio::select! {
                 biased;
                 ended = &mut first => Some(ended),
-                () = pingora_timeout::sleep(wait) => None,
+                () = tokio::time::sleep(wait) => None,
             }
         };
         match body.meanwhile(context, session, alone).await {
@@ -82,11 +76,12 @@ pub async fn race<'a>(
             break;
         }
     }
-    let place = if wants_stream(session, body) { place(context, course) } else { None };
+    let place = if wants_stream(context, session, body) { place(context, course) } else { None };
     let Some(mut place) = place else {
         return Ok(body.meanwhile(context, session, first).await);
     };
     let index = place.slot.index();
+    let asked = clock::instant();
     let mut second = ask(context, session, body, course, index)?;
     let either = async {
         tokio::select! {
@@ -98,11 +93,15 @@ pub async fn race<'a>(
     let stats = &course.backend.stats;
     match body.meanwhile(context, session, either).await {
         Err(outcome) => Ok(Err(outcome)),
-        Ok(Side::First(ended)) if answers(course, context.server, &ended) => Ok(Ok(ended)),
+        Ok(Side::First(ended)) if answers(course, context.server, &ended) => {
+            judgement::waited(course.worker, course.backend, &place.slot, asked.elapsed());
+            Ok(Ok(ended))
+        }
         Ok(Side::First(ended)) => {
             let borrows = context.borrows_key(session);
-            if let (Some(slot), Some(failed)) = (&mut context.slot, context.server) {
-                judgement::of(course.worker, course.backend, slot, &ended, borrows);
+            if let (Some(slot), Some(failed)) = (&mut context.slot, context.server)
+                && judgement::of(course.worker, course.backend, slot, &ended, borrows).is_some()
+            {
                 course.tried.insert(failed);
             }
             // Its connection ends before its place is given to the next one.
@@ -121,13 +120,9 @@ pub async fn race<'a>(
             Ok(Ok(ended))
         }
         Ok(Side::Second(ended)) => {
-            judgement::of(
-                course.worker,
-                course.backend,
-                &mut place.slot,
-                &ended,
-                context.borrows_key(session),
-            );
+            let server = &course.backend.servers[index];
+            let borrows = judgement::borrows_key(context, server, session.req_header());
+            judgement::of(course.worker, course.backend, &mut place.slot, &ended, borrows);
             course.tried.insert(index);
             drop(ended);
             drop(place);
@@ -182,9 +177,8 @@ fn answers(course: &Course<'_>, index: Option<usize>, ended: &Ended) -> bool {
             let refused = status == 401 && server.is_some_and(|server| server.authorization.is_some());
             !refused && !course.backend.retry.when.contains(retry::Failure::Status(status))
         }
-        // Nothing is lost yet, and a new connection is to be made for it.
-        Err(Miss::Stale) => true,
         Err(Miss::OutOfTime) => true,
-        Err(Miss::Failed(_)) => false,
+        // The other is under way already.
+        Err(Miss::Stale | Miss::Failed(_)) => false,
     }
 }

@@ -63,10 +63,9 @@ fn of_failure(failure: Failure) -> Option<Trouble> {
 
 fn of_end(outcome: Outcome) -> Option<Sign> {
     match outcome {
-        Outcome::Completed
-        | Outcome::TokensExhausted
-        | Outcome::Tunnelled
-        | Outcome::TunnelSilent => Some(Sign::Well),
+        Outcome::Completed | Outcome::TokensExhausted | Outcome::Tunnelled | Outcome::TunnelSilent => {
+            Some(Sign::Well)
+        }
         Outcome::AnswerCut => Some(Sign::Failed(Trouble::Cut)),
         Outcome::AnswerBroken => Some(Sign::Failed(Trouble::Broken)),
         Outcome::AnswerSilent => Some(Sign::Failed(Trouble::Silent)),

@@ -138,7 +138,10 @@ pub fn own_fields(
         quota(head, figures.requests, &REQUESTS)?;
         quota(head, figures.tokens, &TOKENS)?;
     }
-    if let Some(call) = context.call.as_ref().filter(|call| !call.model.is_empty() && context.attempts > 0)
+    if let Some(call) = context
+        .call
+        .as_ref()
+        .filter(|call| (1..=LONGEST_MODEL).contains(&call.model.len()) && context.attempts > 0)
         && let Ok(model) = HeaderValue::from_str(&call.model)
     {
         head.insert_header(MODEL, model)?;
@@ -175,6 +178,8 @@ fn quota(head: &mut ResponseHeader, quota: Option<Quota>, names: &QuotaNames) ->
     Ok(())
 }
 
+/// Bytes of a model's name that are told; where there is no list, a client may write anything.
+const LONGEST_MODEL: usize = 256;
 /// The model that was asked for in the end: with aliases, `auto` and fallbacks resolved.
 const MODEL: HeaderName = HeaderName::from_static("x-tidegate-model");
 /// How many servers were asked for this answer, or how often.

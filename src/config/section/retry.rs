@@ -21,7 +21,7 @@ pub(super) fn read(backend: &Map<'_>) -> Retry {
             connect_failure: true,
             empty_response: true,
             timeout: true,
-            statuses: vec![429, 500, 502, 503, 504],
+            statuses: vec![429, 500, 502, 503, 504, 529],
         },
         backoff_min: Duration::from_millis(100),
         backoff_max: Duration::from_secs(2),

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::{Condition, Place, Told};
 use crate::base::clock::Tick;
-use crate::pool::misconfigured;
 use crate::pool::status::{Change, Status, spoken};
 
 impl Condition {
@@ -36,7 +35,6 @@ impl Condition {
             Status::BreakerOpen => self.breaker.open_until(now),
             Status::Ejected => self.ejection.until(now),
             Status::Cooldown => self.cooldown.until(now),
-            Status::Misconfigured => self.key.until(now),
             _ => None,
         };
         until.map(|until| until.since(now))
@@ -63,9 +61,6 @@ impl Condition {
             (Status::Ejected, _) => Cow::Owned(format!("{} are over", spoken(self.ejection.latest()))),
             (Status::Cooldown, _) if rules.cooldown.is_none() => Cow::Borrowed("cooldown is off now"),
             (Status::Cooldown, _) => Cow::Borrowed("its cooldown is over"),
-            (Status::Misconfigured, _) => {
-                Cow::Owned(format!("{} without a refusal are over", spoken(misconfigured::LASTS)))
-            }
             (Status::Slow, Status::Up) => Cow::Borrowed("it is no longer last in line"),
             _ => Cow::Borrowed("what hid it is over"),
         }

@@ -69,6 +69,34 @@ impl Server {
         Some(trial)
     }
 
+    /// Raises what is in flight for the one request that looks whether it answers again.
+    pub(in crate::pool) fn knock(&self, place: &Place, max: u32, now: Tick) -> bool {
+        let mut condition = self.condition.lock();
+        if !condition.may_knock(place, now) {
+            return false;
+        }
+        let raise = |now: u32| (now < max).then(|| now + 1);
+        if self.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, raise).is_err() {
+            return false;
+        }
+        condition.knocked = Some(now);
+        true
+    }
+
+    pub(in crate::pool) fn knock_at(&self, place: &Place, now: Tick) -> Option<Tick> {
+        self.condition.lock().knock_at(place, now)
+    }
+
+    /// One that looked was answered.
+    pub(in crate::pool) fn answers_again(&self, now: Tick) -> Option<Change> {
+        let change = self.mutate_quietly(now, |condition| {
+            condition.answers_again(now);
+            Some(Cow::Borrowed("it answers again"))
+        });
+        self.queue.wake_all();
+        change
+    }
+
     pub(in crate::pool) fn release(&self, trial: Option<Round>) {
         if let Some(trial) = trial {
             self.condition.lock().breaker.give_back(trial);

@@ -184,8 +184,10 @@ fn a_server_that_refuses_our_key_is_last_in_line() {
     assert_eq!(slot(again).index(), 1);
     pool.members()[1].server.set_admin(Admin::Drain, Tick(1));
     assert_eq!((slot(pick_at(&pool, 1)).index(), pool.active_tier(Tick(1))), (0, Some(1)));
-    let over = (0, Status::Misconfigured, Status::Up, "60s without a refusal are over".to_owned());
-    assert_eq!(settled(&pool, 60_000), [over]);
+    assert_eq!((settled(&pool, 60_000), pool.status(0, Tick(60_000))), (vec![], Status::Misconfigured));
+    assert_eq!(slot(pick_at(&pool, 60_000)).index(), 0, "one may look whether it takes the key by now");
+    assert_eq!(told(&pool, 0, Sign::KeyRefused, 60_000), None, "that is no news");
+    assert_eq!(told(&pool, 0, Sign::Well, 60_001).unwrap().1, Status::Up);
 }
 
 #[test]
@@ -221,7 +223,7 @@ fn no_more_than_a_share_of_a_tier_is_ejected() {
     let rules = Rules { eject: Some(EJECT), ..Rules::default() };
     let pool = with_rules(&[(1, 0), (1, 0), (1, 0), (1, 0), (2, 0)], rules);
     let fail = |index: usize, now| (0..4).filter_map(|_| told(&pool, index, FAILED, now)).next();
-    let why = "4 of the last 10 failed".to_owned();
+    let why = "4 of the last 10 failed, the last: status 503".to_owned();
     assert_eq!(fail(0, 0), Some((Status::Up, Status::Ejected, why)));
     assert_eq!(fail(1, 0).unwrap().1, Status::Ejected);
     assert_eq!((fail(2, 0), fail(4, 0)), (None, None), "two of four, none of one");
@@ -415,4 +417,34 @@ fn a_check_that_passes_or_fails_says_why() {
     assert_eq!(check(false, "connection refused", 3000), None);
     let change = check(true, "status 200", 9000).unwrap();
     assert_eq!((change.to, change.lasted, change.expected), (Status::Up, Duration::from_secs(7), None));
+}
+
+#[test]
+fn servers_that_could_not_be_reached_are_looked_for_while_nobody_is_usable() {
+    let pool = with_rules(&[(1, 0), (2, 0)], RULES);
+    let unreachable = Sign::Failed(Trouble::Connect);
+    for index in [0, 1] {
+        (0..3).for_each(|_| _ = told(&pool, index, unreachable, 0));
+        assert_eq!(pool.status(index, Tick(0)), Status::BreakerOpen);
+    }
+    assert!(matches!(pick_at(&pool, 999), Pick::NoServer));
+    assert_eq!(pool.knock_in(None, Tick(400)), Some(Duration::from_millis(600)));
+    let first = slot(pick_at(&pool, 1000));
+    assert_eq!(first.index(), 0);
+    assert_eq!(slot(pick_at(&pool, 1000)).index(), 1, "each of them once a second");
+    assert!(matches!(pick_at(&pool, 1000), Pick::NoServer));
+    drop(first);
+    let mut again = slot(pick_at(&pool, 2000));
+    let change = pool.tell(&mut again, Sign::Well, Tick(2000)).unwrap();
+    assert_eq!((change.to, &*change.why), (Status::Up, "it answers again"));
+    assert_eq!(slot(pick_at(&pool, 2000)).index(), 0);
+    assert_eq!(pool.status(1, Tick(2000)), Status::BreakerOpen);
+}
+
+#[test]
+fn a_server_that_answers_with_errors_is_left_alone_to_the_end() {
+    let pool = with_rules(&[(1, 0)], RULES);
+    (0..3).for_each(|_| _ = told(&pool, 0, FAILED, 0));
+    assert!(matches!(pick_at(&pool, 59_999), Pick::NoServer));
+    assert_eq!(pool.knock_in(None, Tick(0)), None);
 }
