@@ -99,6 +99,7 @@ impl Meter {
 
     /// The answer is over, whole or not: what it took is counted where it limits, and learned from.
     pub fn settle(self, context: &mut Context) {
+        let plain = matches!(self, Meter::Answer(_));
         // `ended`: it told its own end, so there is something to learn from.
         let (usage, content, ended) = match self {
             Meter::Off => return,
@@ -129,7 +130,15 @@ impl Meter {
         let usage = match told {
             true => usage,
             // Nothing is known of what it took: an image, say.
-            false if content == 0 && usage == Usage::default() => return,
+            false if content == 0 && usage == Usage::default() => {
+                // A response in the background is written after its answer, where nobody sees it.
+                if let Some(permit) =
+                    context.permit.as_ref().filter(|_| plain && call.dialect == Dialect::Responses)
+                {
+                    permit.keep();
+                }
+                return;
+            }
             false => Usage {
                 prompt: usage.prompt.or_else(|| Some(ratios.prompt_tokens(call.size))),
                 completion: usage.completion.max(Some(ratios.completion_tokens(content))),

@@ -139,3 +139,21 @@ fn estimates_follow_what_calls_took() {
     let last = reserved();
     assert!((50..=80).contains(&last), "{last} of about 65");
 }
+
+/// What it takes is known to nobody who does not ask again.
+#[test]
+fn a_response_in_the_background_costs_what_was_reserved() {
+    let body =
+        r#"{"id":"r","object":"response","status":"queued","background":true,"output":[],"usage":null}"#;
+    let bytes = crate::support::http::ok(body);
+    let site = Limited::new(PLAN, Upstream::replying(move |_| bytes.clone()));
+    let ask = crate::ai_usage::call(
+        "/v1/responses",
+        r#"{"model":"gpt-4.1","background":true,"max_output_tokens":300,"input":"x"}"#,
+    );
+    let ask = ask.bearer("sk-app");
+    for times in 1..=2 {
+        assert_eq!(site.ask(&ask).text(), body);
+        assert_eq!(site.left("sk-app"), 1000 - times * estimate(&ask, 300));
+    }
+}

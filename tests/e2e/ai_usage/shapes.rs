@@ -194,3 +194,41 @@ fn counts_of_a_server_that_lies_do_no_harm() {
         counted_since(&site.edge, Counted::default());
     }
 }
+
+#[test]
+fn asking_how_many_tokens_a_prompt_has_takes_none() {
+    for (path, answer) in [
+        ("/v1/messages/count_tokens", r#"{"input_tokens":1400}"#),
+        ("/v1/responses/input_tokens", r#"{"object":"response.input_tokens","input_tokens":1400}"#),
+    ] {
+        let site = site(json(answer));
+        for got in site.everywhere(&call(path, r#"{"model":"claude-sonnet-4.5","messages":[]}"#)) {
+            is_whole(&got, answer);
+        }
+        assert_eq!(counted(&site.edge), Counted::default());
+    }
+}
+
+#[test]
+fn what_the_model_wrote_is_no_usage() {
+    // Arguments of tools, structured answers, metadata: only the provider's own object counts.
+    let answer = r#"{"metadata":{"usage":{"prompt_tokens":7000,"completion_tokens":7000}},"choices":[{"index":0,"message":{"content":"{\"usage\":{\"prompt_tokens\":7000}}","tool_calls":[{"function":{"name":"f","arguments":"{\"usage\":{\"completion_tokens\":9000}}"}}],"usage":{"prompt_tokens":8000,"completion_tokens":8000}}}],"usage":{"prompt_tokens":30,"completion_tokens":12,"total_tokens":42}}"#;
+    let site = site(json(answer));
+    is_whole(&site.ask(&call("/v1/chat/completions", r#"{"model":"gpt-4.1","messages":[]}"#)), answer);
+    super::counts(&site.edge, 42);
+}
+
+#[test]
+fn the_log_has_what_the_tables_count() {
+    let shape = &PLAIN[0];
+    let site = site(json(shape.answer));
+    site.ask(&shape.ask());
+    let line = site.edge.logged("of the call", |line| line["path"] == shape.path);
+    let told = ["prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"]
+        .map(|name| line[name].as_u64());
+    assert_eq!(told, [Some(1000), Some(100), Some(200), Some(64)], "{line}");
+    assert_eq!(line["cost_usd"], 0.0025);
+    until("the metric counts", || {
+        site.edge.metrics().sum("tidegate_tokens_total", &[("model", "gpt-4.1")]) > 0.0
+    });
+}
