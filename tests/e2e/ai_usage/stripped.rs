@@ -277,3 +277,24 @@ fn a_small_chunk_at_a_time_reaches_http2_whole() {
         is_whole(&answer, &seen);
     }
 }
+
+#[test]
+fn a_promised_length_that_is_not_kept_is_no_clean_end() {
+    let (sent, seen) = told("hello", 30, 12);
+    let promised = sent.len() + 500;
+    // Without `[DONE]` nobody knows that it was all.
+    let sent = sent.replace("data: [DONE]\n\n", "");
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {promised}\r\n\r\n");
+    let site = site(crate::support::rude::says([head.as_bytes(), sent.as_bytes()].concat()));
+    for mut client in [site.open(), site.open_tls()] {
+        let answer = client.ask(&chat(false));
+        assert_eq!((answer.status(), answer.header("content-length")), (200, None));
+        assert!(!answer.whole);
+        let (begin, error) =
+            answer.text().split_once("data: {\"error\"").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        assert_eq!(begin.trim_end(), seen.replace("data: [DONE]\n\n", "").trim_end());
+        assert!(error.contains("upstream_error"));
+    }
+    counts_all(&site, 2 * 42);
+}
