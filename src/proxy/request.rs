@@ -17,6 +17,7 @@ use crate::proxy::reply;
 use crate::proxy::rules::{self, Verdict};
 use crate::proxy::{answered, call, deliver, exchange, models};
 use crate::rewrite::header::names_end_to_end_field;
+use crate::runtime::snapshot::Action;
 use crate::wire::{self, HeadLimits};
 
 /// Runs the request and sends its answer.
@@ -73,7 +74,9 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     let (worker, snapshot) = (context.worker.clone(), context.snapshot.clone());
     let memory = &worker.shared.state.body_memory;
     let feed = Feed::default();
-    let limit = context.frontend().max_request_body;
+    // Which backend's limit holds is known once the rules have chosen it.
+    let limit =
+        if snapshot.ai.rules_ask { largest_body(context) } else { context.frontend().max_request_body };
     let mut body = Body::new(session, limit, memory.hold(snapshot.max_body_memory), &feed);
     if snapshot.ai.rules_ask
         && !matches!(context.identity, Identity::Rejected(_))
@@ -197,6 +200,18 @@ fn plan(context: &mut Context) -> Option<Outcome> {
             }))
         }
     }
+}
+
+/// The largest body that some backend takes which the frontend may send a request to.
+fn largest_body(context: &Context) -> u64 {
+    let frontend = context.frontend();
+    let chosen = frontend.rules.iter().filter_map(|rule| match rule.action {
+        Action::UseBackend(backend) => Some(backend),
+        _ => None,
+    });
+    let reached =
+        chosen.chain(frontend.default_backend).filter_map(|index| context.snapshot.backends.get(index));
+    reached.filter_map(|backend| backend.max_request_body).fold(frontend.max_request_body, u64::max)
 }
 
 fn max_body(context: &Context) -> u64 {
