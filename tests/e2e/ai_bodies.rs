@@ -1,5 +1,6 @@
 //! Bodies of AI calls: read to know their model, changed only where they must be, and every other byte as it came.
 
+mod bounds;
 mod forms;
 mod refused;
 mod unread;

@@ -3,6 +3,7 @@
 
 mod among;
 mod choice;
+mod crowd;
 mod fallback;
 mod hedged;
 mod task;

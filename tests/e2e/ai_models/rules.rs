@@ -178,3 +178,57 @@ backends:
     assert_eq!([status("the-key-of-a"), status("the-key-of-b"), status("the-key-of-a")], [200, 200, 429]);
     assert_eq!(status("the-key-of-c"), 200);
 }
+
+#[test]
+fn limit_of_bodies_is_that_of_the_backend_which_the_model_chooses() {
+    let [one, two] = ["one", "two"].map(Upstream::named);
+    let sections = "
+acls: {alpha: {model: alpha}}
+defaults: {max_request_body: 1000}
+frontends:
+  web: {bind: [{address: 127.0.0.1:0}], default_backend: small, rules: [{use_backend: large, if: alpha}]}
+backends:
+  small: {servers: {one: {url: <one>}}}
+  large: {max_request_body: 2000, servers: {two: {url: <two>}}}";
+    let edge = Edge::start(sections, &[("one", &one.url()), ("two", &two.url())]);
+    let body = |model: &str, size: usize| {
+        let head = format!(r#"{{"model":"{model}","x":""#);
+        format!(r#"{head}{}"}}"#, "x".repeat(size - head.len() - 2))
+    };
+    for (model, size, status) in [
+        ("alpha", 2000, 200),
+        ("alpha", 2001, 413),
+        ("beta", 1000, 200),
+        ("beta", 1001, 413),
+        ("beta", 5000, 413),
+    ] {
+        let ask = Ask::post(CHAT, body(model, size));
+        assert_eq!(edge.ask(&ask).status(), status, "{model} {size}");
+        assert_eq!(edge.ask(&ask.chunked()).status(), status, "{model} {size} in chunks");
+    }
+    assert_eq!((one.count(), two.count()), (2, 2));
+}
+
+#[test]
+fn client_without_a_key_is_not_asked_for_its_call() {
+    let one = Upstream::named("one");
+    let sections = "
+clients: {mode: required, keys: [{name: a, key: the-key-of-a}]}
+acls: {alpha: {model: alpha}}
+frontends:
+  web: {bind: [{address: 127.0.0.1:0}], default_backend: ai, rules: [{deny: {status: 403}, if: alpha}]}
+backends:
+  ai: {servers: {one: {url: <one>, models: [alpha, beta]}}}";
+    let edge = Edge::start(sections, &[("one", &one.url())]);
+    let head =
+        format!("POST {CHAT} HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 17\r\n");
+    let mut stranger = edge.open();
+    stranger.send(format!("{head}\r\n"));
+    assert_eq!(stranger.head().unwrap().status(), 401);
+    let mut client = edge.open();
+    client.send(format!("{head}authorization: Bearer the-key-of-a\r\n\r\n"));
+    assert_eq!(client.head().unwrap().status(), 100);
+    client.send(r#"{"model":"alpha"}"#);
+    client.answer().unwrap().is_error(403, "forbidden");
+    assert_eq!(one.count(), 0);
+}
