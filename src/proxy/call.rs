@@ -30,7 +30,7 @@ pub struct AiCall {
     pub route: Route,
     /// The body as it came.
     parts: Vec<Bytes>,
-    /// Bytes of it.
+    /// Bytes of it that prompt tokens are reckoned from: of a form none, whose files are no text.
     pub size: u64,
     /// The model that is asked for now: the route's, or one that stands in for it. Empty: the call names none.
     pub model: Arc<str>,
@@ -111,7 +111,7 @@ pub async fn read(
             UnknownModel::Unnamed => Outcome::BadRequest { status: 400, reason: "no_model" },
         })?
     };
-    let size = parts.iter().map(|part| part.len() as u64).sum();
+    let size = if form { 0 } else { parts.iter().map(|part| part.len() as u64).sum() };
     let (model, id) = (route.model.clone(), route.id);
     context.call = Some(Box::new(AiCall { call, form, dialect, route, parts, size, model, id }));
     Ok(())

@@ -266,3 +266,22 @@ fn a_key_that_is_not_known_has_nothing_reserved() {
     }
     assert_eq!((site.left("sk-app"), site.one.count()), (1000, 0));
 }
+
+#[test]
+fn a_file_is_no_prompt() {
+    let site = Limited::new(PLAN, Upstream::replying(|_| crate::support::http::ok(r#"{"text":"12345678"}"#)));
+    let form = [
+        &b"--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\ngpt-4.1\r\n"[..],
+        b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\n",
+        &[b'x'; 100_000],
+        b"\r\n--b--\r\n",
+    ]
+    .concat();
+    let ask = Ask::post("/v1/audio/transcriptions", form)
+        .header("content-type", "multipart/form-data; boundary=b")
+        .bearer("sk-app");
+    let answer = site.ask(&ask);
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    assert!(number(&answer, "x-ratelimit-remaining-tokens") >= 990);
+    until("what was written is counted, if anything", || site.left("sk-app") >= 990);
+}
