@@ -2,6 +2,7 @@
 
 use super::CHAT;
 use crate::support::edge::{Edge, Settings, configuration};
+use crate::support::fickle::Fickle;
 use crate::support::http::{Ask, Connection};
 use crate::support::scratch::Scratch;
 use crate::support::upstream::Upstream;
@@ -48,26 +49,22 @@ fn call_that_takes_all_its_time_to_come_is_its_client_s_fault() {
 
 #[test]
 fn calls_that_are_read_have_one_bound_together() {
-    let one = Upstream::named("one");
+    let one = Fickle::new("one");
     let directory = Scratch::new();
     let values = [("defaults", ""), ("one", &*one.url())];
     let text = configuration(&Settings::default(), directory.path(), SECTIONS, &values);
     let text = text.replacen("global:\n", "global:\n  max_body_memory: 1m\n", 1);
     let edge = Edge::start_text(directory, &text);
-    let large = format!(r#"{{"x":"{}","model":"gpt-4.1"}}"#, "x".repeat(700_000));
-    let held = unfinished(&edge, &large);
-    until("there is no memory left", || {
-        let answer = edge.ask(&Ask::post(CHAT, large.as_str()));
-        if answer.status() == 503 {
-            answer.is_error(503, "overloaded");
-            return true;
-        }
-        assert_eq!(answer.status(), 200);
-        false
-    });
-    assert_eq!(edge.ask(&Ask::post(CHAT, BODY)).status(), 200, "a small one fits");
-    drop(held);
-    until("the memory is free again", || edge.ask(&Ask::post(CHAT, large.as_str())).status() == 200);
+    let large = Ask::post(CHAT, format!(r#"{{"x":"{}","model":"gpt-4.1"}}"#, "x".repeat(700_000)));
+    one.holds();
+    let mut held = edge.open();
+    held.send(large.bytes());
+    until("the server has it", || one.count() == 1);
+    edge.ask(&large).is_error(503, "overloaded");
+    one.recovers();
+    assert_eq!(held.answer().unwrap().status(), 200);
+    assert_eq!(edge.ask(&large).status(), 200, "the memory is free again");
+    assert_eq!(one.count(), 2);
 }
 
 #[test]
