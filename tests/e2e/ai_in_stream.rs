@@ -12,7 +12,7 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransf
 /// A server that talks until nobody listens, 40 bytes of content an event.
 fn talker() -> Upstream {
     Upstream::start(|peer| {
-        while peer.request().is_some() {
+        if peer.request().is_some() {
             peer.send(HEAD);
             let content = "forty bytes of words that say nothing ok";
             let data = format!(
@@ -22,7 +22,6 @@ fn talker() -> Upstream {
             for _ in 0..20_000 {
                 peer.send(&chunk);
             }
-            return;
         }
     })
 }

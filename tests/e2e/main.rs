@@ -11,6 +11,7 @@ mod support;
 mod acl_values;
 mod admin_state;
 mod ai_bodies;
+mod ai_in_stream;
 mod ai_limits;
 mod ai_models;
 mod ai_routing;
