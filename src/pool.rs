@@ -384,7 +384,9 @@ impl Pool {
     pub fn knock_in(&self, only: Option<&Allowed>, now: Tick) -> Option<Duration> {
         let members = self.members.iter().enumerate();
         let of = members.filter(|(index, _)| only.is_none_or(|only| only.contains(*index)));
-        of.filter_map(|(_, member)| member.server.knock_at(&self.place(member), now)).min().map(|at| at.since(now))
+        of.filter_map(|(_, member)| member.server.knock_at(&self.place(member), now))
+            .min()
+            .map(|at| at.since(now))
     }
 
     /// What a server is, all in all; `NotChecked` for a position that there is not.

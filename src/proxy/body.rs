@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::EXPECT;
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http::{StatusCode, Version};
 use pingora::ErrorType;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -112,6 +112,16 @@ impl<'a> Body<'a> {
     pub fn set_limit(&mut self, limit: u64) -> Result<(), Outcome> {
         self.limit = limit;
         if self.received > limit { Err(Outcome::BodyTooLarge) } else { Ok(()) }
+    }
+
+    /// Bytes that it may have.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Bytes that the client says it has.
+    pub fn announced(&self, session: &ServerSession) -> Option<u64> {
+        session.req_header().headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 
     /// Reads on until all of it is here.

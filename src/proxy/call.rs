@@ -15,6 +15,7 @@ use crate::ai::{multipart, path};
 use crate::outcome::Outcome;
 use crate::proxy::body::Body;
 use crate::proxy::context::Context;
+use crate::proxy::models;
 use crate::proxy::upstream_request::Framing;
 use crate::runtime::snapshot::NamedPlan;
 
@@ -68,17 +69,35 @@ impl AiCall {
     }
 }
 
-/// Reads the call, if the request is one. `plan`: that of its client.
+/// Reads the call that the request may be, and looks whether the client's plan has its model. How it ended, where it did.
+pub async fn admit(
+    context: &mut Context,
+    session: &mut ServerSession,
+    body: &mut Body<'_>,
+) -> Option<Outcome> {
+    if let Err(outcome) = read(context, session, body).await {
+        return Some(outcome);
+    }
+    let mut call = context.call.take()?;
+    let allowed = allow(&mut call, models::plan(context));
+    context.call = Some(call);
+    (!allowed).then_some(Outcome::ModelForbidden)
+}
+
+/// Reads the call, if the request is one.
 ///
 /// # Errors
 /// It cannot be read, or there is no such model; or the client left meanwhile.
-pub async fn read(
+async fn read(
     context: &mut Context,
     session: &mut ServerSession,
     body: &mut Body<'_>,
 ) -> Result<(), Outcome> {
     if context.call.is_some() || !has_call(session.req_header(), body) {
         return Ok(());
+    }
+    if body.announced(session).is_some_and(|length| length > body.limit()) {
+        return Err(Outcome::BodyTooLarge);
     }
     body.whole(context, session).await?;
     let head = session.req_header();
@@ -149,7 +168,7 @@ fn reason(unreadable: &Unreadable) -> &'static str {
 }
 
 /// Whether a plan has the model of a call, and so of all that may stand in for it; what it does not have is left out.
-pub fn allow(call: &mut AiCall, plan: Option<&NamedPlan>) -> bool {
+fn allow(call: &mut AiCall, plan: Option<&NamedPlan>) -> bool {
     let Some(models) = plan.and_then(|plan| plan.models.as_ref()) else { return true };
     let has = |id: usize| models.get(id).copied().unwrap_or(false);
     call.route.chain.retain(|id| has(*id));

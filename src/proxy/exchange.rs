@@ -46,7 +46,10 @@ pub async fn run<'a>(
                 let place = course.begin(context, slot);
                 context.occupy(place);
             }
-            Err(Outcome::NoServer) if course.next_model(context) => continue,
+            Err(Outcome::NoServer) if course.next_model(context) => {
+                context.retry_after = None;
+                continue;
+            }
             Err(outcome) => return Ok(outcome),
         }
         let ended = match once(context, session, body, &mut course).await? {

@@ -78,13 +78,7 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     let limit =
         if snapshot.ai.rules_ask { largest_body(context) } else { context.frontend().max_request_body };
     let mut body = Body::new(session, limit, memory.hold(snapshot.max_body_memory), &feed);
-    if snapshot.ai.rules_ask
-        && !matches!(context.identity, Identity::Rejected(_))
-        && let Some(outcome) = read_call(context, session, &mut body, limit).await
-    {
-        return Ok(outcome);
-    }
-    if let Verdict::End(outcome) = rules::run(context, session).await? {
+    if let Verdict::End(outcome) = rules::run(context, session, &mut body).await? {
         return Ok(outcome);
     }
     if let Identity::Rejected(_) = context.identity {
@@ -96,7 +90,7 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
             return Ok(outcome);
         }
         if snapshot.ai.reads_calls
-            && let Some(outcome) = read_call(context, session, &mut body, limit).await
+            && let Some(outcome) = call::admit(context, session, &mut body).await
         {
             return Ok(outcome);
         }
@@ -114,25 +108,6 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
         return Ok(Outcome::BodyTooLarge);
     }
     exchange::run(context, session, &mut body, (&worker, &snapshot)).await
-}
-
-/// Reads the call that the request may be, and whether the client's plan has its model.
-async fn read_call(
-    context: &mut Context,
-    session: &mut ServerSession,
-    body: &mut Body<'_>,
-    limit: u64,
-) -> Option<Outcome> {
-    if content_length(session).is_some_and(|length| length > limit) {
-        return Some(Outcome::BodyTooLarge);
-    }
-    if let Err(outcome) = call::read(context, session, body).await {
-        return Some(outcome);
-    }
-    let mut call = context.call.take()?;
-    let allowed = call::allow(&mut call, models::plan(context));
-    context.call = Some(call);
-    (!allowed).then_some(Outcome::ModelForbidden)
 }
 
 /// Whether the client expects something other than `100-continue` (RFC 9110 10.1.1). Of HTTP/1.0 no expectation counts.

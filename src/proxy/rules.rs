@@ -6,11 +6,13 @@ use http::Uri;
 use http::uri::PathAndQuery;
 use pingora::protocols::http::ServerSession;
 
+use crate::auth::Identity;
 use crate::config::checked::TableKey;
 use crate::outcome::Outcome;
+use crate::proxy::body::Body;
 use crate::proxy::context::{Context, HeaderStep};
 use crate::proxy::facts::Live;
-use crate::proxy::{models, reply};
+use crate::proxy::{call, models, reply};
 use crate::rewrite::path::PathRewrite;
 use crate::runtime::snapshot::Action;
 use crate::stick::{Key, Tracked};
@@ -23,11 +25,24 @@ pub enum Verdict {
     End(Outcome),
 }
 
-pub async fn run(context: &mut Context, session: &mut ServerSession) -> pingora::Result<Verdict> {
+/// A rule that asks for the model of a call has it read first; those before it refuse without that. A client without a good
+/// key is not asked for its body.
+pub async fn run(
+    context: &mut Context,
+    session: &mut ServerSession,
+    body: &mut Body<'_>,
+) -> pingora::Result<Verdict> {
     let snapshot = context.snapshot.clone();
     let frontend = &snapshot.frontends[context.frontend];
     context.backend = frontend.default_backend;
     for (index, rule) in frontend.rules.iter().enumerate() {
+        if rule.asks_model
+            && context.call.is_none()
+            && !matches!(context.identity, Identity::Rejected(_))
+            && let Some(outcome) = call::admit(context, session, body).await
+        {
+            return Ok(Verdict::End(outcome));
+        }
         let mut counter = None;
         if let Some(condition) = &rule.condition {
             let decision = condition.evaluate(&snapshot.acls, &Live::new(context, session.req_header()));

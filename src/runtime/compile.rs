@@ -134,5 +134,11 @@ fn plan(plan: &checked::Plan, checked: &Checked) -> NamedPlan {
     };
     let models = plan.models.as_ref();
     let models = models.map(|models| (0..checked.ai.models.len()).map(|id| models.contains(&id)).collect());
-    NamedPlan { name: Arc::from(&*plan.name), priority: plan.priority, in_stream: plan.in_stream, models, limits }
+    NamedPlan {
+        name: Arc::from(&*plan.name),
+        priority: plan.priority,
+        in_stream: plan.in_stream,
+        models,
+        limits,
+    }
 }

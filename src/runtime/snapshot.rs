@@ -64,7 +64,7 @@ pub struct Ai {
     pub costs: Vec<Vec<Arc<Cost>>>,
     /// The model of a call decides something, or its tokens are counted: calls are read before they go on.
     pub reads_calls: bool,
-    /// A rule or a table asks for the model: calls are read before the rules.
+    /// A rule or a table asks for the model: calls are read at that rule.
     pub rules_ask: bool,
     /// Tokens are counted.
     pub counts: bool,
@@ -147,6 +147,8 @@ pub struct Frontend {
 
 pub struct Rule {
     pub condition: Option<Expression>,
+    /// It asks for the model of a call, which has to be read for it.
+    pub asks_model: bool,
     pub action: Action,
 }
 

@@ -71,6 +71,17 @@ fn values_of(values: Option<&Text>) -> Result<ValueTest, crate::acl::PatternErro
     Ok(ValueTest::OneOf(PatternList::new(&text.values, position, text.ignore_case)))
 }
 
+/// Whether the expression asks for the model of a call, or for the task that chose it.
+pub fn asks_model(expression: &Expression, checked: &Checked) -> bool {
+    match expression {
+        Expression::Acl(index) => {
+            checked.acls.get(*index).is_some_and(|acl| matches!(acl.test, Test::Model(_) | Test::Task(_)))
+        }
+        Expression::Not(inner) => asks_model(inner, checked),
+        Expression::And(parts) | Expression::Or(parts) => parts.iter().any(|part| asks_model(part, checked)),
+    }
+}
+
 pub fn condition(expression: &Expression) -> crate::acl::Expression {
     crate::acl::Expression::new(&tree(expression))
 }

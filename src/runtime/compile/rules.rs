@@ -50,7 +50,9 @@ pub fn of_requests(rules: &[checked::Rule], checked: &Checked) -> Result<Vec<Rul
         .map(|rule| {
             let action =
                 action(&rule.action, checked).map_err(|error| RuleError { line: rule.line, error })?;
-            Ok(Rule { condition: rule.condition.as_ref().map(acls::condition), action })
+            let asks_model = rule.condition.as_ref().is_some_and(|condition| acls::asks_model(condition, checked))
+                || matches!(rule.action, checked::Action::Track(table) if checked.tables[table].key == checked::TableKey::Model);
+            Ok(Rule { condition: rule.condition.as_ref().map(acls::condition), asks_model, action })
         })
         .collect()
 }

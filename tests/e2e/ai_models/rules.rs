@@ -232,3 +232,24 @@ backends:
     client.answer().unwrap().is_error(403, "forbidden");
     assert_eq!(one.count(), 0);
 }
+
+#[test]
+fn who_is_refused_before_the_model_is_asked_for_sends_no_body() {
+    let one = Upstream::named("one");
+    let edge = Edge::start(
+        "
+acls: {here: {src: [127.0.0.0/8]}, large: {model: gpt-large}}
+frontends:
+  web:
+    bind: [{address: 127.0.0.1:0}]
+    default_backend: ai
+    rules:
+      - {deny: {status: 403}, if: here}
+      - {deny: {status: 429}, if: large}
+backends: {ai: {servers: {one: {url: <one>}}}}",
+        &[("one", &one.url())],
+    );
+    let mut client = edge.open();
+    client.send(b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n");
+    assert_eq!(client.head().expect("an answer before the body").status(), 403);
+}
