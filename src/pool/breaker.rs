@@ -102,6 +102,13 @@ impl Breaker {
         Some(Round(self.round))
     }
 
+    /// An open one need not wait for its end: trials may begin.
+    pub fn try_now(&mut self, now: Tick) {
+        if let Phase::Open { until } = &mut self.phase {
+            *until = now.min(*until);
+        }
+    }
+
     /// A trial that told nothing: its place is free again. True when it was one of this phase.
     pub fn give_back(&mut self, round: Round) -> bool {
         match &mut self.phase {

@@ -109,8 +109,8 @@ pub(super) struct Condition {
     /// Of clients' own keys: what one of them is refused says little of what others get.
     pub clients_cooldown: Cooldown,
     pub key: Misconfigured,
-    /// The latest failure was that nobody answered there.
-    pub unreachable: bool,
+    /// The latest failure.
+    pub trouble: Option<Trouble>,
     /// When it last failed, or somebody looked whether it answers again.
     pub knocked: Option<Tick>,
     /// When it last came back.
@@ -260,8 +260,7 @@ impl Condition {
                 self.key.well();
             }
             Sign::Failed(trouble) => {
-                self.unreachable =
-                    matches!(trouble, Trouble::Connect | Trouble::ConnectTimeout | Trouble::Empty);
+                self.trouble = Some(trouble);
                 self.knocked = Some(now);
                 if let Some(rules) = &rules.breaker {
                     signed.why = self.breaker.failed(trial, trouble, rules, now).map(Cow::Owned);
@@ -298,7 +297,7 @@ impl Condition {
     /// Whether one request may look if it answers again, though it is out: where nobody else is usable, and nobody could
     /// reach it. Once a second: after a blip of the network nobody is to wait for the end of an open breaker.
     pub fn may_knock(&self, place: &Place, now: Tick) -> bool {
-        self.unreachable
+        self.is_unreachable()
             && matches!(self.status(place, now), Status::BreakerOpen | Status::Ejected)
             && self.next_knock() <= now
     }
@@ -310,7 +309,21 @@ impl Condition {
     /// When a request may look whether it answers again.
     pub fn knock_at(&self, place: &Place, now: Tick) -> Option<Tick> {
         let out = matches!(self.status(place, now), Status::BreakerOpen | Status::Ejected);
-        (self.unreachable && out).then(|| self.next_knock())
+        (self.is_unreachable() && out).then(|| self.next_knock())
+    }
+
+    /// The latest failure was that nobody answered there.
+    fn is_unreachable(&self) -> bool {
+        matches!(self.trouble, Some(Trouble::Connect | Trouble::ConnectTimeout | Trouble::Empty))
+    }
+
+    /// The checks tell that it came back: that nobody could connect is over. Trials tell the rest.
+    pub fn came_back(&mut self, now: Tick) {
+        self.trouble = None;
+        if self.ejection.is_out() {
+            self.ejection = Ejection::default();
+        }
+        self.breaker.try_now(now);
     }
 
     /// It answered one that looked: it is back.

@@ -16,7 +16,7 @@ use super::condition::{Condition, flags};
 use super::estimate::Estimate;
 use super::health::{CheckResult, Health, State, Thresholds, Transition};
 use super::queue::Queue;
-use super::status::{Change, Status, spoken};
+use super::status::{Change, Status, Trouble, spoken};
 use crate::base::clock::Tick;
 
 mod in_pool;
@@ -173,8 +173,13 @@ impl Server {
                 Some(Transition::Down) => condition.state = State::Down,
                 None => {}
             }
-            if known && before == State::Down && condition.state == State::Up {
+            let recovered = known && before == State::Down && condition.state == State::Up;
+            if recovered {
                 condition.back = Some(now);
+            }
+            let no_connection = matches!(condition.trouble, Some(Trouble::Connect | Trouble::ConnectTimeout));
+            if recovered || (result.passed() && no_connection) {
+                condition.came_back(now);
             }
             if result.passed() && condition.slowness.observe(result.took, thresholds) {
                 why = slow_why(result.took, thresholds, condition.slowness.is_slow());

@@ -448,3 +448,22 @@ fn a_server_that_answers_with_errors_is_left_alone_to_the_end() {
     assert!(matches!(pick_at(&pool, 59_999), Pick::NoServer));
     assert_eq!(pool.knock_in(None, Tick(0)), None);
 }
+
+#[test]
+fn checks_that_tell_of_a_recovery_let_trials_begin_at_once() {
+    let settings = settings(balance::Kind::RoundRobin, &[(1, 0), (2, 0)]);
+    let pool = Pool::new(Settings { rules: RULES, ..settings });
+    let server = &pool.members()[0].server;
+    let fails = |trouble| (0..3).for_each(|_| _ = told(&pool, 0, Sign::Failed(trouble), 10));
+    fails(Trouble::Status(500));
+    report(server, true);
+    assert_eq!(pool.status(0, Tick(10)), Status::BreakerOpen, "its checks were never the reason");
+    report(server, false);
+    report(server, true);
+    assert_eq!(pool.status(0, Tick(10)), Status::HalfOpen, "it was down, and is back");
+    server.set_admin(Admin::Ready, Tick(10));
+    fails(Trouble::Connect);
+    assert_eq!(pool.status(0, Tick(10)), Status::BreakerOpen);
+    report(server, true);
+    assert_eq!(pool.status(0, Tick(10)), Status::HalfOpen, "nobody could connect, and now one can");
+}
