@@ -25,7 +25,7 @@ use crate::proxy::body::Body;
 use crate::proxy::context::Context;
 use crate::proxy::feed::Feed;
 use crate::proxy::upstream_request::{self, Framing};
-use crate::proxy::{balance_key, worker::Worker};
+use crate::proxy::{balance_key, models, worker::Worker};
 use crate::runtime::models::Known;
 use crate::runtime::snapshot::Backend;
 use crate::transport::socket::NOWHERE;
@@ -177,8 +177,7 @@ impl<'a> Course<'a> {
 
 /// Whose turn it is in a line: a key is one client, wherever it comes from.
 fn who(context: &Context) -> Who {
-    let plan = context.identity.client().and_then(|client| context.snapshot.plans.get(client.plan?));
-    let priority = match plan.map_or(Wanted::Normal, |plan| plan.priority) {
+    let priority = match models::plan(context).map_or(Wanted::Normal, |plan| plan.priority) {
         Wanted::Low => Priority::Low,
         Wanted::Normal => Priority::Normal,
         Wanted::High => Priority::High,

@@ -128,6 +128,7 @@ pub fn is_event_stream(content_type: &HeaderValue) -> bool {
 }
 
 /// The head that the client gets.
+///
 /// `shorter`: less goes to the client than the server sends.
 fn head(
     context: &Context,

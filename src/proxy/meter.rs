@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::header::CONTENT_ENCODING;
 
+use crate::ai::estimate::Ratios;
 use crate::ai::path::Dialect;
 use crate::ai::usage::{AnswerMeter, Passed, StreamMeter, Usage};
 use crate::proxy::attempt::Answer;
@@ -139,11 +140,7 @@ impl Meter {
                 }
                 return;
             }
-            false => Usage {
-                prompt: usage.prompt.or_else(|| Some(ratios.prompt_tokens(call.size))),
-                completion: usage.completion.max(Some(ratios.completion_tokens(content))),
-                ..usage
-            },
+            false => reckoned(usage, call, ratios, content),
         };
         let price = call.id.and_then(|id| ai.prices.get(id));
         let used = Used {
@@ -167,12 +164,17 @@ impl Meter {
 /// What a stream took so far: what the provider told, or what was seen where that is more.
 fn so_far(context: &Context, meter: &StreamMeter) -> Option<Usage> {
     let call = context.call.as_ref()?;
-    let (ratios, told) = (context.snapshot.ai.ratios_of(call.id), meter.usage());
-    Some(Usage {
+    let ratios = context.snapshot.ai.ratios_of(call.id);
+    Some(reckoned(meter.usage(), call, ratios, meter.seen().content_bytes))
+}
+
+/// What the provider told, with what the rest comes to by the bytes that were seen.
+fn reckoned(told: Usage, call: &AiCall, ratios: &Ratios, content: u64) -> Usage {
+    Usage {
         prompt: told.prompt.or_else(|| Some(ratios.prompt_tokens(call.size))),
-        completion: told.completion.max(Some(ratios.completion_tokens(meter.seen().content_bytes))),
+        completion: told.completion.max(Some(ratios.completion_tokens(content))),
         ..told
-    })
+    }
 }
 
 fn token_time(context: &Context, usage: &Usage) -> Option<Duration> {

@@ -1,7 +1,7 @@
 //! A request from its head to the backend that serves it: is it well formed, who asks, what do the rules say, what
 //! does the plan allow.
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT};
+use http::header::{AUTHORIZATION, EXPECT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use pingora::ErrorType;
 use pingora::http::RequestHeader;
@@ -104,7 +104,7 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     if context.backend.is_none() {
         return Ok(Outcome::NoServer);
     }
-    if content_length(session).is_some_and(|length| length > max_body(context)) {
+    if body.announced(session).is_some_and(|length| length > body.limit()) {
         return Ok(Outcome::BodyTooLarge);
     }
     exchange::run(context, session, &mut body, (&worker, &snapshot)).await
@@ -191,8 +191,4 @@ fn largest_body(context: &Context) -> u64 {
 
 fn max_body(context: &Context) -> u64 {
     context.backend().and_then(|b| b.max_request_body).unwrap_or(context.frontend().max_request_body)
-}
-
-fn content_length(session: &ServerSession) -> Option<u64> {
-    session.req_header().headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

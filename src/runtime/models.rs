@@ -56,16 +56,6 @@ impl Models {
     pub fn of(&self, model: &str) -> Option<&Known> {
         self.known.get(model).or(self.others.as_ref())
     }
-
-    /// Whether servers pass on any name.
-    pub fn pass_any(&self) -> bool {
-        self.others.is_some()
-    }
-
-    /// The models that are listed, in no order.
-    pub fn listed(&self) -> impl Iterator<Item = &str> {
-        self.known.keys().map(AsRef::as_ref)
-    }
 }
 
 /// `model` `None`: one that nobody lists.
