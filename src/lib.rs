@@ -12,6 +12,7 @@ pub mod config;
 // Floor 2: engines, pure
 pub mod acl;
 pub mod ai;
+pub mod alert;
 pub mod auth;
 pub mod limit;
 pub mod observe;
@@ -26,9 +27,11 @@ pub mod runtime;
 
 // Floor 4: edges
 pub mod admin;
+pub mod ledger;
 pub mod listen;
 pub mod log_writer;
 pub mod mock;
+pub mod notify;
 pub mod probe;
 pub mod proxy;
 pub mod resolve;

@@ -15,9 +15,21 @@ use regex::Regex;
 const FLOORS: [&[&str]; 6] = [
     &["base"],
     &["config"],
-    &["acl", "rewrite", "auth", "stick", "limit", "pool", "ai", "observe", "wire", "outcome"],
+    &["acl", "alert", "rewrite", "auth", "stick", "limit", "pool", "ai", "observe", "wire", "outcome"],
     &["runtime"],
-    &["proxy", "listen", "probe", "resolve", "upstream", "transport", "admin", "log_writer", "mock"],
+    &[
+        "proxy",
+        "listen",
+        "probe",
+        "resolve",
+        "upstream",
+        "transport",
+        "admin",
+        "ledger",
+        "log_writer",
+        "mock",
+        "notify",
+    ],
     &["app", "cli"],
 ];
 
@@ -31,6 +43,8 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("proxy", "listen"),
     ("proxy", "upstream"),
     ("proxy", "log_writer"),
+    ("proxy", "ledger"),
+    ("admin", "ledger"),
     ("cli", "app"),
 ];
 

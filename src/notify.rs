@@ -1,0 +1,1 @@
+//! Tells people: alerts to webhooks, from a thread of its own.
