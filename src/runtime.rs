@@ -9,4 +9,5 @@ pub mod models;
 pub mod snapshot;
 pub mod state;
 pub mod store;
+pub mod streams;
 pub mod target;

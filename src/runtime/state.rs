@@ -25,6 +25,7 @@ use crate::pool::server::Server;
 use crate::runtime::events::Announced;
 use crate::runtime::gate::Gate;
 use crate::runtime::memory::Memory;
+use crate::runtime::streams::Streams;
 use crate::runtime::target::Addresses;
 use crate::stick::{Table, TableSpec};
 
@@ -45,6 +46,8 @@ pub struct State {
     pub body_memory: Memory,
     /// What has changed lately.
     pub events: Events,
+    /// Calls and event streams in flight.
+    pub streams: Arc<Streams>,
     gates: Named<String, Gate>,
     tables: Mutex<Vec<(TableKey, Arc<Table>)>>,
     backends: Named<String, BackendState>,
@@ -96,6 +99,7 @@ impl State {
             connections: Arc::default(),
             body_memory: Memory::default(),
             events: Events::default(),
+            streams: Arc::default(),
             gates: Named::default(),
             tables: Mutex::default(),
             backends: Named::default(),
