@@ -74,6 +74,7 @@ pub fn load_text(path: &Path, text: &str, environment: &dyn Environment) -> Resu
             plans: s.plans,
             ai: s.ai,
             backends: s.backends,
+            alerts: s.alerts,
         }),
         _ => Err(found),
     }

@@ -3,8 +3,10 @@
 
 mod acl;
 mod ai;
+mod alert;
 mod backend;
 mod bind;
+mod budget;
 mod check;
 mod cipher;
 mod frontend;
@@ -23,8 +25,10 @@ use crate::config::diagnostic::Diagnostics;
 
 pub use acl::*;
 pub use ai::*;
+pub use alert::*;
 pub use backend::*;
 pub use bind::*;
+pub use budget::*;
 pub use check::*;
 pub use cipher::*;
 pub use frontend::*;
@@ -53,6 +57,7 @@ pub struct Checked {
     pub plans: Vec<Plan>,
     pub ai: Ai,
     pub backends: Vec<Backend>,
+    pub alerts: Vec<Alert>,
 }
 
 /// Not the text and what came of it: either may hold a secret.
@@ -159,6 +164,8 @@ pub struct ClientKey {
     pub digest: [u8; 32],
     /// Index in [`Checked::plans`].
     pub plan: Option<usize>,
+    /// In place of [`Plan::budget`].
+    pub budget: Option<Budget>,
 }
 
 impl fmt::Debug for ClientKey {
@@ -177,12 +184,16 @@ pub struct Plan {
     pub requests_per_minute: Option<u64>,
     /// Of prompts and answers together, per client; `None`: no limit. Never 0.
     pub tokens_per_minute: Option<u64>,
-    /// A stream is cut where `tokens_per_minute` ends, rather than answered to its end.
+    /// A stream is cut where `tokens_per_minute` or a budget ends, rather than answered to its end.
     pub in_stream: bool,
     /// Requests in flight per client; `None`: no limit. Never 0.
     pub concurrent: Option<u32>,
     /// Indices in [`Ai::models`], each once; `None`: all models.
     pub models: Option<Vec<usize>>,
+    /// Of each client key that has none of its own.
+    pub budget: Option<Budget>,
+    /// Of all its keys together.
+    pub total_budget: Option<Budget>,
     /// In the lines before servers.
     pub priority: Priority,
 }

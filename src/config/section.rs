@@ -36,7 +36,7 @@ mod tiers;
 mod timeouts;
 mod url;
 
-use super::checked::{Acl, Admin, Ai, Backend, Clients, Frontend, Global, Log, Plan, Table, Timeouts};
+use super::checked::{Acl, Admin, Ai, Alert, Backend, Clients, Frontend, Global, Log, Plan, Table, Timeouts};
 use super::context::Context;
 use super::diagnostic::Span;
 use super::names::Names;
@@ -82,6 +82,7 @@ pub(super) struct Sections {
     pub plans: Vec<Plan>,
     pub ai: Ai,
     pub backends: Vec<Backend>,
+    pub alerts: Vec<Alert>,
 }
 
 /// The names that rules and ACLs refer to.
@@ -156,6 +157,7 @@ pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
         ai: ai.ai?,
         plans: plans.into_iter().collect::<Option<_>>()?,
         backends: backends.into_iter().collect::<Option<_>>()?,
+        alerts: Vec::new(),
     })
 }
 

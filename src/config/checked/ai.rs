@@ -1,8 +1,10 @@
 //! `ai` without mistakes: which models there are, what they cost, and which one a client gets. Indices are positions in
 //! [`Ai::models`].
 
-/// The default has nothing of it: models pass as clients name them, and nothing has a price.
-#[derive(Clone, Debug, Default, PartialEq)]
+use super::{Budget, Keep};
+
+/// By default models pass as clients name them, nothing has a price, and the ledger is kept.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Ai {
     /// For a call without a model, and for `auto` where no task fits.
     pub default_model: Option<usize>,
@@ -12,6 +14,26 @@ pub struct Ai {
     pub aliases: Vec<(String, usize)>,
     /// In the order of the file: the first whose keyword is found decides.
     pub tasks: Vec<Task>,
+    /// Of all calls together.
+    pub budget: Option<Budget>,
+    /// Answers carry `x-tidegate-cost`.
+    pub cost_header: bool,
+    /// `None`: `ledger: off`.
+    pub ledger: Option<Keep>,
+}
+
+impl Default for Ai {
+    fn default() -> Ai {
+        Ai {
+            default_model: None,
+            models: Vec::new(),
+            aliases: Vec::new(),
+            tasks: Vec::new(),
+            budget: None,
+            cost_header: false,
+            ledger: Some(Keep::default()),
+        }
+    }
 }
 
 /// Prices are micro-dollars for a million tokens.

@@ -52,6 +52,7 @@ pub(super) fn read(root: &Map<'_>) -> Read {
             models: models?,
             aliases: aliases?,
             tasks: tasks?,
+            ..Ai::default()
         })
     };
     Read { ai: all(), models: names, tasks: task_names }

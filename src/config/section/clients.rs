@@ -92,7 +92,12 @@ fn client(value: Value<'_>, plans: &Names, taken: &mut Taken) -> Option<ClientKe
     };
     let digest = digest.and_then(|d| unique(&map, d, value.span().line, taken));
     let plan = map.get("plan").map(|v| plans.resolve(v));
-    Some(ClientKey { name: name?, digest: digest?, plan: plan.map_or(Some(None), |p| p.map(Some))? })
+    Some(ClientKey {
+        name: name?,
+        digest: digest?,
+        plan: plan.map_or(Some(None), |p| p.map(Some))?,
+        budget: None,
+    })
 }
 
 fn unique(map: &Map<'_>, digest: [u8; 32], line: usize, taken: &mut Taken) -> Option<[u8; 32]> {

@@ -39,6 +39,8 @@ pub(super) fn read(name: &str, value: Value<'_>, models: &ModelNames) -> Option<
         tokens_per_minute,
         in_stream,
         concurrent: map.maybe("concurrent", |v| v.count_u32(1..=1_000_000)),
+        budget: None,
+        total_budget: None,
         models: own_models.map_or(Some(None), |own| own.map(Some))?,
         priority: map.or("priority", Priority::Normal, |v| v.word(PRIORITIES, &[])),
     })
