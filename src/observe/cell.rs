@@ -1,6 +1,8 @@
 //! The cells that figures are kept in: relaxed atomics, exact as counts, read without stopping anyone. Two cells read
 //! one after the other may be a request apart.
 
+mod rate;
+
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +11,8 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 
 use crate::base::clock::Tick;
+
+pub use rate::{PerMinute, Rate};
 
 /// Only grows.
 #[derive(Debug, Default)]
@@ -70,54 +74,6 @@ impl Drop for Session {
         self.0.current.fetch_sub(1, Ordering::Relaxed);
     }
 }
-
-/// Events per second, as HAProxy counts them: this second's, and the share of the last one that is still within reach.
-#[derive(Debug, Default)]
-pub struct Rate {
-    /// Even and odd seconds: the upper half says which second (plus one: 0 is never), the lower counts.
-    seconds: [AtomicU64; 2],
-    peak: AtomicU64,
-}
-
-impl Rate {
-    pub fn tick(&self, now: Tick) {
-        let second = now.0 / 1000;
-        let Some(cell) = self.seconds.get((second % 2) as usize) else { return };
-        let first = (second + 1) << 32 | 1;
-        let mut seen = cell.load(Ordering::Relaxed);
-        let count = loop {
-            if seen >> 32 == first >> 32 {
-                break (cell.fetch_add(1, Ordering::Relaxed) & COUNT) + 1;
-            }
-            match cell.compare_exchange_weak(seen, first, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => break 1,
-                Err(other) => seen = other,
-            }
-        };
-        if count > self.peak.load(Ordering::Relaxed) {
-            self.peak.fetch_max(count, Ordering::Relaxed);
-        }
-    }
-
-    /// Events in the second that ends now.
-    pub fn per_second(&self, now: Tick) -> u64 {
-        let (second, passed) = (now.0 / 1000, now.0 % 1000);
-        let last = second.checked_sub(1).map_or(0, |last| self.count(last));
-        self.count(second) + last * (1000 - passed) / 1000
-    }
-
-    /// The most in one whole second of the clock.
-    pub fn peak(&self) -> u64 {
-        self.peak.load(Ordering::Relaxed)
-    }
-
-    fn count(&self, second: u64) -> u64 {
-        let seen = self.seconds.get((second % 2) as usize).map_or(0, |cell| cell.load(Ordering::Relaxed));
-        if seen >> 32 == second + 1 { seen & COUNT } else { 0 }
-    }
-}
-
-const COUNT: u64 = 0xffff_ffff;
 
 /// A duration's mean over about the last 512 samples (HAProxy's `qtime`, `ctime`, `rtime`, `ttime`) and its largest.
 #[derive(Debug, Default)]
@@ -314,18 +270,6 @@ mod tests {
         assert_eq!((level.current(), level.total(), rate.peak()), (0, 20_000, 20_000));
         assert!((1..=4).contains(&level.peak()));
         assert_eq!(codes.read().map(|(_, count)| count).sum::<u64>(), 20_000);
-    }
-
-    #[test]
-    fn a_rate_fades_over_the_next_second() {
-        let rate = Rate::default();
-        (0..100).for_each(|_| rate.tick(Tick(400)));
-        assert_eq!(rate.per_second(Tick(999)), 100);
-        assert_eq!(rate.per_second(Tick(1250)), 75);
-        rate.tick(Tick(1250));
-        assert_eq!(rate.per_second(Tick(1500)), 51);
-        assert_eq!(rate.per_second(Tick(3000)), 0);
-        assert_eq!(rate.peak(), 100);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write};
 
-use super::histogram::Snapshot;
+use super::histogram::{Reading, Scale};
 
 /// What `/metrics` sends as `content-type`.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -94,14 +94,14 @@ impl Family<'_> {
         self.line("", labels, None, value.into());
     }
 
-    /// A histogram of seconds: its buckets, sum and count.
-    pub fn histogram(&mut self, labels: &Labels<'_>, snapshot: &Snapshot) {
+    /// A histogram: its buckets, sum and count.
+    pub fn histogram<S: Scale>(&mut self, labels: &Labels<'_>, snapshot: &Reading<S>) {
         let mut count = 0;
         for (end, cumulative) in snapshot.cumulative() {
             self.line("_bucket", labels, Some(Value::Real(end)), Value::Whole(cumulative));
             count = cumulative;
         }
-        self.line("_sum", labels, None, Value::Real(snapshot.sum().as_secs_f64()));
+        self.line("_sum", labels, None, Value::Real(snapshot.shown_sum()));
         self.line("_count", labels, None, Value::Whole(count));
     }
 

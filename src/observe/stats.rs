@@ -1,7 +1,10 @@
 //! The figures of every frontend, backend and server: what `show stat`, the page and the metrics are all read from.
 //! They outlive a reload, kept by name. State (up, weight, queue length) is not here: the pool knows it.
 
+mod call;
+mod client;
 mod model;
+mod taken;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +17,10 @@ use super::histogram::Histogram;
 use crate::base::clock::Tick;
 
 pub use super::cell::Session;
+pub use call::{CallStats, Times};
+pub use client::ClientStats;
 pub use model::{Cost, ModelStats, dollars};
+pub use taken::Taken;
 
 /// One frontend. The comment names HAProxy's column.
 #[derive(Debug, Default)]

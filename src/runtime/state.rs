@@ -17,7 +17,9 @@ use crate::base::clock::{self, Clock};
 use crate::config::checked::TableKey;
 use crate::limit::PlanLimits;
 use crate::observe::events::Events;
-use crate::observe::stats::{BackendStats, Cost, FrontendStats, ModelStats, RequestCells, ServerStats};
+use crate::observe::stats::{
+    BackendStats, CallStats, ClientStats, Cost, FrontendStats, ModelStats, RequestCells, ServerStats,
+};
 use crate::pool::hedge::Learned;
 use crate::pool::queue::Queue;
 use crate::pool::retry::Budget;
@@ -28,6 +30,9 @@ use crate::runtime::memory::Memory;
 use crate::runtime::streams::Streams;
 use crate::runtime::target::Addresses;
 use crate::stick::{Table, TableSpec};
+
+/// Clients that are counted each for itself, about 300 bytes each: in passthrough, whoever writes a key has a name.
+const MOST_CLIENTS: usize = 10_000;
 
 pub struct State {
     pub clock: Clock,
@@ -57,6 +62,8 @@ pub struct State {
     ratios: Named<String, Ratios>,
     models: Named<String, ModelStats>,
     costs: Named<(String, String), Cost>,
+    calls: Named<(String, String, String), CallStats>,
+    clients: Named<String, ClientStats>,
     tickets: Mutex<HashMap<TicketScope, Arc<dyn ProducesTickets>>>,
 }
 
@@ -76,6 +83,13 @@ impl<K, V> Default for Named<K, V> {
 impl<K: Clone + Eq + Hash + Ord, V> Named<K, V> {
     pub fn get_or(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
         self.0.lock().entry(key).or_insert_with(|| Arc::new(make())).clone()
+    }
+
+    /// The one of this name, unless there are `most` others already: then that under `rest`.
+    pub fn get_or_rest(&self, key: K, rest: K, most: usize, make: impl FnOnce() -> V) -> Arc<V> {
+        let mut all = self.0.lock();
+        let key = if all.len() < most || all.contains_key(&key) { key } else { rest };
+        all.entry(key).or_insert_with(|| Arc::new(make())).clone()
     }
 
     /// Everything, by name.
@@ -109,6 +123,8 @@ impl State {
             ratios: Named::default(),
             models: Named::default(),
             costs: Named::default(),
+            calls: Named::default(),
+            clients: Named::default(),
             tickets: Mutex::default(),
         }
     }
@@ -153,6 +169,29 @@ impl State {
     /// By model and plan.
     pub fn all_costs(&self) -> Vec<((String, String), Arc<Cost>)> {
         self.costs.all()
+    }
+
+    /// What the calls of a model on a server of a backend took. Where a call reached no server, or no backend, their
+    /// names are empty; the model is empty for event streams that are no AI calls.
+    pub fn call_stats(&self, model: &str, backend: &str, server: &str) -> Arc<CallStats> {
+        let key = (model.to_owned(), backend.to_owned(), server.to_owned());
+        self.calls.get_or(key, CallStats::default)
+    }
+
+    /// By model, backend and server.
+    pub fn all_call_stats(&self) -> Vec<((String, String, String), Arc<CallStats>)> {
+        self.calls.all()
+    }
+
+    /// What a client asked for and took. After [`MOST_CLIENTS`] names, the others count together.
+    pub fn client_stats(&self, name: &str) -> Arc<ClientStats> {
+        let rest = ClientStats::OTHER.to_owned();
+        self.clients.get_or_rest(name.to_owned(), rest, MOST_CLIENTS, ClientStats::default)
+    }
+
+    /// By name.
+    pub fn all_client_stats(&self) -> Vec<(String, Arc<ClientStats>)> {
+        self.clients.all()
     }
 
     pub fn frontend_stats(&self, name: &str) -> Arc<FrontendStats> {
