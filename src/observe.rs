@@ -3,9 +3,10 @@
 
 pub mod access_log;
 pub mod cell;
-pub mod civil;
 pub mod csv;
 pub mod events;
 pub mod exposition;
 pub mod histogram;
 pub mod stats;
+
+pub use crate::base::calendar as civil;

@@ -1,7 +1,12 @@
-//! Dates of the log: from seconds since 1970 to year, month, day (proleptic Gregorian, UTC), after Howard Hinnant's
-//! `civil_from_days`.
+//! The calendar: from time since 1970 to year, month, day and back (proleptic Gregorian, UTC), after Howard Hinnant's
+//! `civil_from_days` and `days_from_civil`.
 
 use std::time::Duration;
+
+const DAY: u64 = 86_400;
+
+/// Days before 1970-01-01 in the calendar that counts from 0000-03-01.
+const EPOCH: u64 = 719_468;
 
 /// A moment in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +27,7 @@ impl Civil {
     /// From the time since 1970-01-01 00:00:00 UTC.
     pub fn from_unix(time: Duration) -> Civil {
         let seconds = time.as_secs();
-        let (year, month, day) = date(seconds / 86_400);
+        let (year, month, day) = date(day(time));
         let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
         Civil { year, month, day, hour, minute, second, millisecond: time.subsec_millis() }
     }
@@ -37,9 +42,34 @@ impl Civil {
     }
 }
 
+/// Number of the UTC day; 1970-01-01 is 0.
+pub fn day(time: Duration) -> u64 {
+    time.as_secs() / DAY
+}
+
+/// Number of the month that a day is in; January 1970 is 0.
+pub fn month(day: u64) -> u64 {
+    let (year, month, _) = date(day);
+    (year - 1970) * 12 + month - 1
+}
+
+/// The first day of a month, both by their numbers.
+pub fn first_day(month: u64) -> u64 {
+    // As in `date`: years from March, of which January and February are the last months.
+    let (year, month) = (1970 + month / 12, month % 12 + 1);
+    let (year, shifted) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    year.saturating_mul(365).saturating_add(leap_days + (153 * shifted + 2) / 5).saturating_sub(EPOCH)
+}
+
+/// When a day begins.
+pub fn start_of_day(day: u64) -> Duration {
+    Duration::from_secs(day.saturating_mul(DAY))
+}
+
 /// Day 0 is 1970-01-01. Years are counted from March, so that the leap day is their last.
 fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
+    let days = days.saturating_add(EPOCH);
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year + year / 4 - year / 100);
@@ -77,6 +107,23 @@ mod tests {
                 (true, true) => (y + 1, 1, 1),
             };
         }
+    }
+
+    #[test]
+    fn months_follow_each_other_without_a_gap() {
+        assert_eq!((month(0), first_day(0)), (0, 0));
+        for number in 1..6000 {
+            let first = first_day(number);
+            assert_eq!((month(first - 1), month(first), date(first).2), (number - 1, number, 1));
+        }
+    }
+
+    #[test]
+    fn no_time_is_too_late() {
+        let last = Duration::MAX;
+        assert!(first_day(month(day(last))) <= day(last));
+        assert!(first_day(u64::MAX) > 0);
+        assert_eq!(start_of_day(u64::MAX), Duration::from_secs(u64::MAX));
     }
 
     #[test]
