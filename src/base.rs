@@ -2,5 +2,6 @@
 
 pub mod calendar;
 pub mod clock;
+pub mod log_format;
 pub mod secret;
 pub mod units;
