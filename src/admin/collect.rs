@@ -57,8 +57,9 @@ impl View {
 
     /// What has changed lately, newest first; of one backend, or of all.
     pub fn events(&self, backend: Option<&str>) -> Events {
-        let wanted =
-            |event: &crate::observe::events::Event| backend.is_none_or(|name| *event.backend == *name);
+        let wanted = |event: &crate::observe::events::Event| {
+            backend.is_none_or(|name| event.backend.as_deref() == Some(name))
+        };
         let events = self.state.events.recent(KEPT).into_iter().filter(wanted).map(event).collect();
         Events { total: self.state.events.total(), events }
     }
@@ -231,7 +232,8 @@ fn event(event: crate::observe::events::Event) -> Event {
         at: event.at.as_millis() as f64 / 1000.0,
         kind: event.kind.label(),
         tone: event.tone.label(),
-        backend: event.backend.to_string(),
+        subject: event.subject.into_owned(),
+        backend: event.backend.map(|backend| backend.to_string()),
         server: event.server.map(|server| server.to_string()),
         from: event.from.into_owned(),
         to: event.to.into_owned(),

@@ -1,6 +1,7 @@
 //! `/metrics`, written from the cells when a scraper asks. [`FAMILIES`] is the list of all there is; a test compares it
 //! with `docs/metrics.md`.
 
+mod alerts;
 mod models;
 mod process;
 mod servers;
@@ -43,8 +44,17 @@ pub fn text(view: &View) -> String {
     page.finish()
 }
 
-const FAMILIES: &[&[Metric]] =
-    &[REQUESTS, FRONTENDS, BACKENDS, servers::SERVERS, models::MODELS, TABLES, NODE, process::PROCESS];
+const FAMILIES: &[&[Metric]] = &[
+    REQUESTS,
+    FRONTENDS,
+    BACKENDS,
+    servers::SERVERS,
+    models::MODELS,
+    TABLES,
+    alerts::ALERTS,
+    NODE,
+    process::PROCESS,
+];
 
 const fn counter(
     name: &'static str,

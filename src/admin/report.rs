@@ -33,11 +33,14 @@ pub struct Events {
 pub struct Event {
     /// Seconds since 1970, with milliseconds.
     pub at: f64,
-    /// `server`, or what became of the tiers: `failover`, `failback`, `outage`, `recovery`, `help_begins`, `help_ends`.
+    /// `server`, or what became of the tiers: `failover`, `failback`, `outage`, `recovery`, `help_begins`, `help_ends`;
+    /// or of no backend: `budget`, `ledger`, `reload`, `certificate`, `rollback`; or what an alert watches: `latency`, `errors`.
     pub kind: &'static str,
     /// `better`, `worse`, `alarm`.
     pub tone: &'static str,
-    pub backend: String,
+    /// What it happened to: `ai/primary`, `ai`, `client mobile`, `ledger`.
+    pub subject: String,
+    pub backend: Option<String>,
     pub server: Option<String>,
     pub from: String,
     pub to: String,

@@ -1,5 +1,10 @@
 //! Every change of a server's state, and every switch of tiers that comes of it, is one event: one line in the log, one
-//! count, one entry in the ring that the stats page shows. Whoever causes or sees a change tells it here.
+//! count, one entry in the ring that the stats page shows and alerts are made from. Whoever causes or sees a change tells
+//! it here: of servers and tiers in this file, of budgets, the ledger, reloads and the rest in those below it.
+
+mod budget;
+mod ledger;
+mod reload;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,6 +21,10 @@ use crate::pool::health::State as Health;
 use crate::pool::{Change, Member, Shape, Status};
 use crate::runtime::snapshot::{Backend, Snapshot};
 use crate::runtime::state::State;
+
+pub use budget::{Spending, budget};
+pub use ledger::{calls_lost, ledger_degraded, ledger_recovered};
+pub use reload::{reload_applied, reload_refused};
 
 /// The shape of a backend that was last told of.
 #[derive(Debug, Default)]
@@ -47,13 +56,15 @@ pub fn server_ordered(state: &State, backend: &Backend, server: usize, change: &
         at: clock::unix_time(),
         kind: EventKind::Server,
         tone: tone(change),
-        backend: backend.name.clone(),
+        subject: Cow::Owned(format!("{}/{}", backend.name, of.target.name)),
+        backend: Some(backend.name.clone()),
         server: Some(of.target.name.clone()),
         from: Cow::Borrowed(change.from.label()),
         to: Cow::Borrowed(change.to.label()),
         why: change.why.to_string(),
         lasted: Some(change.lasted),
         expected: change.expected,
+        figures: Vec::new(),
     });
     if let Some(member) = backend.pool.members().get(server) {
         of.stats.traffic.availability.note(answers(backend, member), now);
@@ -168,7 +179,7 @@ fn tell(state: &State, backend: &Backend, switch: Switch, lasted: Option<Duratio
         }
         EventKind::HelpBegins => log!(level, "backend {name}: tier {to} helps out: {why}"),
         EventKind::HelpEnds => log!(level, "backend {name}: tier {from} no longer helps out{been}: {why}"),
-        EventKind::Outage | EventKind::Server => {
+        _ => {
             log!(level, "backend {name} has no usable server, its requests get 503: {why}");
         }
     }
@@ -178,14 +189,45 @@ fn tell(state: &State, backend: &Backend, switch: Switch, lasted: Option<Duratio
         at: clock::unix_time(),
         kind: switch.kind,
         tone: switch.tone,
-        backend: name.clone(),
+        subject: Cow::Owned(name.to_string()),
+        backend: Some(name.clone()),
         server: None,
         from: tier(switch.from),
         to: tier(switch.to),
         why: why.to_string(),
         lasted,
         expected: None,
+        figures: Vec::new(),
     });
+}
+
+/// What no backend is about.
+struct Word {
+    kind: EventKind,
+    tone: Tone,
+    subject: Cow<'static, str>,
+    from: &'static str,
+    to: &'static str,
+    why: String,
+}
+
+impl Word {
+    fn event(self) -> Event {
+        Event {
+            at: clock::unix_time(),
+            kind: self.kind,
+            tone: self.tone,
+            subject: self.subject,
+            backend: None,
+            server: None,
+            from: Cow::Borrowed(self.from),
+            to: Cow::Borrowed(self.to),
+            why: self.why,
+            lasted: None,
+            expected: None,
+            figures: Vec::new(),
+        }
+    }
 }
 
 fn level(tone: Tone) -> Level {

@@ -35,10 +35,7 @@ fn row(out: &mut String, event: &Event, now: u64) {
     let at = event.at as u64;
     let ago = units::seconds(now.saturating_sub(at));
     let _ = write!(out, "<tr><th><time>{}</time> <i>{ago} ago</i></th>", super::time_of_day(at));
-    let _ = match &event.server {
-        Some(server) => write!(out, "<td class=\"text\">{}/{}</td>", escape(&event.backend), escape(server)),
-        None => write!(out, "<td class=\"text\">{}</td>", escape(&event.backend)),
-    };
+    let _ = write!(out, "<td class=\"text\">{}</td>", escape(&event.subject));
     let class = match event.tone {
         "better" => "up",
         "worse" => "drain",
