@@ -34,6 +34,10 @@ pub enum Limit {
     Requests,
     Concurrent,
     Tokens,
+    /// Money: what was spent leaves no room.
+    Budget,
+    /// Money: only what calls in flight may still cost leaves no room.
+    BudgetInFlight,
 }
 
 /// The end of a request.
@@ -41,8 +45,8 @@ pub enum Limit {
 pub enum Outcome {
     /// A server's answer was delivered whole.
     Completed,
-    /// A stream was ended in good order where the client's limit of tokens ended.
-    TokensExhausted,
+    /// A stream was ended in good order where this limit of its client ended.
+    Exhausted(Limit),
     /// A protocol upgrade was carried to its end.
     Tunnelled,
     /// Nobody said anything in it for `timeouts.tunnel`, which is nobody's fault.
@@ -105,6 +109,8 @@ pub enum Outcome {
     TotalTimeoutInAnswer,
     /// Stopped by us with the request unfinished.
     Stopped,
+    /// Ended by an operator.
+    Killed,
     /// A fault of tidegate's own.
     Internal,
 }
@@ -118,13 +124,20 @@ pub struct ClientError {
     pub message: &'static str,
 }
 
+impl ClientError {
+    /// To ask again would come to the same.
+    pub fn is_final(&self) -> bool {
+        matches!(self.code, "insufficient_quota" | "stream_killed")
+    }
+}
+
 impl Outcome {
     /// The answer that we make ourselves; `None` where a server's own answer, or none at all, is what the client has.
     pub fn error(self) -> Option<ClientError> {
         let error = |status, code, kind, message| Some(ClientError { status, code, kind, message });
         match self {
             Outcome::Completed
-            | Outcome::TokensExhausted
+            | Outcome::Exhausted(_)
             | Outcome::Tunnelled
             | Outcome::Returned(_)
             | Outcome::Redirected(_) => None,
@@ -137,6 +150,7 @@ impl Outcome {
                 error(400, "bad_request", INVALID, "The request is malformed or ambiguous.")
             }
             Outcome::Stopped => error(503, "overloaded", SERVER, "The load balancer is stopping. Try again."),
+            Outcome::Killed => error(503, "stream_killed", SERVER, "An operator has ended this request."),
             Outcome::SilentlyDropped => None,
             Outcome::Denied(status) | Outcome::Tarpitted(status) => Some(denied(status)),
             Outcome::BadRequest { status, reason } => match status {
@@ -171,6 +185,18 @@ impl Outcome {
                 "rate_limit_exceeded",
                 "tokens",
                 "Too many tokens in the last minute. Wait as long as `retry-after` says, or ask for fewer.",
+            ),
+            Outcome::Limited(Limit::Budget) => error(
+                429,
+                "insufficient_quota",
+                "insufficient_quota",
+                "The budget is used up. It begins anew with the next day or month (UTC), as it was agreed.",
+            ),
+            Outcome::Limited(Limit::BudgetInFlight) => error(
+                429,
+                "rate_limit_exceeded",
+                "requests",
+                "What is left of the budget may be needed by requests in flight. Wait for one of them to end.",
             ),
             Outcome::UnknownModel => error(
                 404,
@@ -240,7 +266,7 @@ impl Outcome {
             Outcome::Limited(_) | Outcome::UnknownModel | Outcome::ModelForbidden | Outcome::BodyTooLarge => {
                 "PR--"
             }
-            Outcome::BodyTooLargeInAnswer | Outcome::TokensExhausted => "PD--",
+            Outcome::BodyTooLargeInAnswer | Outcome::Exhausted(_) => "PD--",
             Outcome::RequestTimeout => "cR--",
             Outcome::RequestCut => "CR--",
             Outcome::ClientLeft => "CH--",
@@ -263,7 +289,7 @@ impl Outcome {
             Outcome::AnswerSilent | Outcome::TunnelSilent => "sD--",
             Outcome::TotalTimeout => "sH--",
             Outcome::TotalTimeoutInAnswer => "sD--",
-            Outcome::Stopped => "KD--",
+            Outcome::Stopped | Outcome::Killed => "KD--",
             Outcome::Internal => "IH--",
         }
     }
@@ -279,8 +305,11 @@ impl Outcome {
             Outcome::Unauthorized => Some("unauthorized"),
             Outcome::Limited(Limit::Requests) => Some("plan_requests"),
             Outcome::Limited(Limit::Concurrent) => Some("plan_concurrent"),
-            Outcome::TokensExhausted => Some("plan_tokens_in_stream"),
             Outcome::Limited(Limit::Tokens) => Some("plan_tokens"),
+            Outcome::Limited(Limit::Budget | Limit::BudgetInFlight) => Some("budget"),
+            Outcome::Exhausted(Limit::Budget) => Some("budget_in_stream"),
+            Outcome::Exhausted(_) => Some("plan_tokens_in_stream"),
+            Outcome::Killed => Some("killed"),
             Outcome::UnknownModel => Some("unknown_model"),
             Outcome::ModelForbidden => Some("model_forbidden"),
             Outcome::BodyTooLarge | Outcome::BodyTooLargeInAnswer => Some("body_too_large"),
@@ -308,7 +337,7 @@ impl Outcome {
             | Outcome::RequestCut
             | Outcome::ClientLeft => true,
             Outcome::Completed
-            | Outcome::TokensExhausted
+            | Outcome::Exhausted(_)
             | Outcome::Tunnelled
             | Outcome::TunnelSilent
             | Outcome::Returned(_)
@@ -325,6 +354,7 @@ impl Outcome {
             | Outcome::TotalTimeout
             | Outcome::TotalTimeoutInAnswer
             | Outcome::Stopped
+            | Outcome::Killed
             | Outcome::Internal => false,
         }
     }
@@ -334,7 +364,7 @@ impl Outcome {
         matches!(
             self,
             Outcome::Completed
-                | Outcome::TokensExhausted
+                | Outcome::Exhausted(_)
                 | Outcome::ClientLeftInAnswer
                 | Outcome::ClientSilentInAnswer
                 | Outcome::BadBodyInAnswer { .. }

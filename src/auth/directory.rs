@@ -26,6 +26,8 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     pub name: Arc<str>,
+    /// Its own place in the snapshot's list.
+    pub place: usize,
     /// Place of its plan in the snapshot's list.
     pub plan: Option<usize>,
     pub digest: KeyDigest,

@@ -47,6 +47,8 @@ pub struct Order<'a> {
     pub client: Option<(SocketAddr, SocketAddr)>,
     /// How its event stream is read, where an answer is held until its first content.
     pub dialect: Option<Dialect>,
+    /// An answer in JSON is read to its end before anything of it is passed on, if it is not too large.
+    pub whole: bool,
     /// `timeouts.total` runs out then.
     pub until: Instant,
 }
@@ -175,7 +177,7 @@ enum Event {
 }
 
 async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Result<Answer, Miss> {
-    let Order { backend, head, feed, edited, dialect, until, .. } = order;
+    let Order { backend, head, feed, edited, dialect, whole, until, .. } = order;
     let source = edited.as_ref().unwrap_or(feed);
     let mut sending =
         Sending { to: session, source, feed, cursor: Cursor::default(), stopped: false, done_at: None };
@@ -236,12 +238,14 @@ async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Resu
     if let (Some(dialect), Some(sent_at)) = (dialect, done_at) {
         let limits =
             commit::Limits { silence: backend.server, first_content: sent_at + backend.first_content, until };
-        let held = match commit::is_held(&answer) {
-            true => commit::hold(&mut answer, dialect, &limits).await,
-            false if commit::awaits_body(&mut answer) => {
-                commit::first_part(&mut answer, &limits).await.map(|()| None)
-            }
-            false => Ok(None),
+        let held = if commit::is_held(&answer) {
+            commit::hold(&mut answer, dialect, &limits).await
+        } else if whole && commit::is_json(&answer) {
+            commit::whole(&mut answer, &limits).await.map(|()| None)
+        } else if commit::awaits_body(&mut answer) {
+            commit::first_part(&mut answer, &limits).await.map(|()| None)
+        } else {
+            Ok(None)
         };
         ended.content_at = held.map_err(|miss| match miss {
             commit::Miss::Fault(fault) => failed(fault, ended),

@@ -11,11 +11,11 @@ use pingora::protocols::http::ServerSession;
 use crate::ai::catalogue::{Route, UnknownModel};
 use crate::ai::path::{Dialect, dialect, is_call};
 use crate::ai::request::{self, Call, Edit, Unreadable};
+use crate::ai::usage::Usage;
 use crate::ai::{multipart, path};
 use crate::outcome::Outcome;
 use crate::proxy::body::Body;
 use crate::proxy::context::Context;
-use crate::proxy::models;
 use crate::proxy::upstream_request::Framing;
 use crate::runtime::snapshot::NamedPlan;
 
@@ -79,7 +79,7 @@ pub async fn admit(
         return Some(outcome);
     }
     let mut call = context.call.take()?;
-    let allowed = allow(&mut call, models::plan(context));
+    let allowed = allow(&mut call, context.plan());
     context.call = Some(call);
     (!allowed).then_some(Outcome::ModelForbidden)
 }
@@ -175,13 +175,17 @@ fn allow(call: &mut AiCall, plan: Option<&NamedPlan>) -> bool {
     call.id.is_some_and(has)
 }
 
-/// The tokens that a call may take: what its plan reserves.
-pub fn estimate(context: &Context) -> Option<u64> {
+/// The tokens that the call may take: what its plan reserves, and what is asked of budgets.
+pub fn expected(context: &Context) -> Option<Usage> {
     let call = context.call.as_ref()?;
     let ratios = context.snapshot.ai.ratios_of(call.id);
     let generates = call.dialect != Dialect::Other;
     let completion = call.call.max_tokens.or(generates.then(|| ratios.typical_completion()));
-    Some(ratios.prompt_tokens(call.size).saturating_add(completion.unwrap_or(0)))
+    Some(Usage {
+        prompt: Some(ratios.prompt_tokens(call.size)),
+        completion: Some(completion.unwrap_or(0)),
+        ..Usage::default()
+    })
 }
 
 /// Whether `GET` of this path asks for the models that there are.

@@ -17,6 +17,9 @@ use crate::upstream::session::Fault;
 /// Bytes that are held at most: a stream that says so much has begun.
 const HELD: usize = 64 * 1024;
 
+/// Bytes of an answer in JSON that are held at most, where it is read whole.
+const WHOLE: usize = 1024 * 1024;
+
 /// How long it may take.
 pub struct Limits {
     /// Nothing at all may come for so long.
@@ -51,6 +54,14 @@ pub fn awaits_body(answer: &mut Answer) -> bool {
     answer.first.is_empty() && !answer.server.body_done() && !answer.server.was_upgraded()
 }
 
+/// Whether it is what a call gets that asks for no stream.
+pub fn is_json(answer: &Answer) -> bool {
+    let of_json = |kind: &HeaderValue| {
+        kind.as_bytes().get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"))
+    };
+    answer.server.head().is_some_and(|head| head.headers.get(CONTENT_TYPE).is_some_and(of_json))
+}
+
 /// Waits for the first part of an answer's body: a server that sends a head and then nothing has not answered.
 pub async fn first_part(answer: &mut Answer, limits: &Limits) -> Result<(), Miss> {
     let wait = limits.silence.min(left(limits.until));
@@ -63,6 +74,17 @@ pub async fn first_part(answer: &mut Answer, limits: &Limits) -> Result<(), Miss
         Err(_) if left(limits.until).is_zero() => Err(Miss::OutOfTime),
         Err(_) => Err(Miss::Stalled),
     }
+}
+
+/// Reads the body to its end, if it has one before there is too much of it; what was read is in `answer.first`.
+pub async fn whole(answer: &mut Answer, limits: &Limits) -> Result<(), Miss> {
+    let mut held = BytesMut::from(&answer.first[..]);
+    while !answer.server.body_done() && held.len() < WHOLE {
+        first_part(answer, limits).await?;
+        held.extend_from_slice(&answer.first);
+    }
+    answer.first = held.freeze();
+    Ok(())
 }
 
 /// Reads on until it is clear what the stream comes to; what was read is in `answer.first`. The time of its first content.

@@ -10,17 +10,18 @@ use pingora::protocols::http::ServerSession;
 use crate::acl::CounterTest;
 use crate::auth::Identity;
 use crate::base::clock::{self, Tick};
-use crate::limit::{Figures, Permit};
+use crate::limit::{Figures, Permit, Wallet};
 use crate::observe::stats::Session;
 use crate::pool::Slot;
 use crate::proxy::call::AiCall;
 use crate::proxy::course::Place;
 use crate::proxy::judgement;
-use crate::proxy::meter::Used;
+use crate::proxy::meter::{Meter, Used};
 use crate::proxy::worker::Worker;
 use crate::rewrite::header::HeaderChange;
 use crate::rewrite::request_id::RequestId;
-use crate::runtime::snapshot::{Backend, Frontend, Server, Snapshot};
+use crate::runtime::snapshot::{Backend, Client as NamedClient, Frontend, NamedPlan, Server, Snapshot};
+use crate::runtime::streams::Live;
 use crate::stick::{Raised, Tracked};
 use crate::transport::client::Client;
 
@@ -60,6 +61,12 @@ pub struct Context {
     pub call: Option<Box<AiCall>>,
     /// Tokens of its answer, as far as they are known.
     pub usage: Option<Used>,
+    /// Counts them while the answer passes.
+    pub meter: Meter,
+    /// What it may cost, reserved from budgets.
+    pub wallet: Option<Wallet>,
+    /// Its entry among those in flight.
+    pub live: Option<Live>,
     pub times: Times,
     /// The answer is being sent, or was.
     pub status: Option<u16>,
@@ -128,6 +135,16 @@ impl Context {
 
     pub fn server(&self) -> Option<&Server> {
         Some(&self.backend()?.servers[self.server?])
+    }
+
+    /// The client, where the configuration names it.
+    pub fn client_key(&self) -> Option<&NamedClient> {
+        self.snapshot.clients.get(self.identity.client()?.place)
+    }
+
+    /// The plan of the client.
+    pub fn plan(&self) -> Option<&NamedPlan> {
+        self.snapshot.plans.get(self.identity.client()?.plan?)
     }
 
     pub fn now(&self) -> Tick {

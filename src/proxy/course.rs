@@ -25,9 +25,10 @@ use crate::proxy::body::Body;
 use crate::proxy::context::Context;
 use crate::proxy::feed::Feed;
 use crate::proxy::upstream_request::{self, Framing};
-use crate::proxy::{balance_key, models, worker::Worker};
+use crate::proxy::{balance_key, worker::Worker};
 use crate::runtime::models::Known;
 use crate::runtime::snapshot::Backend;
+use crate::runtime::streams::{Gauge, Way};
 use crate::transport::socket::NOWHERE;
 
 /// The way of a request through its backend.
@@ -127,7 +128,27 @@ impl<'a> Course<'a> {
         let traffic = &self.backend.servers[slot.index()].stats.traffic;
         traffic.chosen.one();
         self.backend.stats.traffic.chosen.one();
+        self.show(context, slot.index());
         Place { slot, counted: traffic.session(self.worker.now()) }
+    }
+
+    /// Shows those who watch the streams where this one goes.
+    fn show(&self, context: &Context, index: usize) {
+        let Some(live) = &context.live else { return };
+        let call = context.call.as_ref();
+        let ai = &context.snapshot.ai;
+        let gauge = call.filter(|_| ai.counts).map(|call| Gauge {
+            ratios: ai.ratios_of(call.id).clone(),
+            price: call.id.and_then(|id| ai.prices.get(id).copied()),
+            prompt_bytes: call.size,
+        });
+        live.goes(Way {
+            model: call.map_or_else(|| Arc::from(""), |call| call.model.clone()),
+            place: Some((self.backend.name.clone(), self.backend.servers[index].target.name.clone())),
+            attempts: context.attempts,
+            streamed: None,
+            gauge,
+        });
     }
 
     /// An attempt on the server with this index. `reuse`: on a connection that was there, where the request may be sent
@@ -166,6 +187,7 @@ impl<'a> Course<'a> {
             client: Some((client.peer, client.local)).filter(|(peer, _)| *peer != NOWHERE),
             // The answer to a HEAD has no content to wait for.
             dialect: self.dialect.filter(|_| request.method != Method::HEAD),
+            whole: context.snapshot.ai.cost_header,
             until: self.until,
         })
     }
@@ -177,7 +199,7 @@ impl<'a> Course<'a> {
 
 /// Whose turn it is in a line: a key is one client, wherever it comes from.
 fn who(context: &Context) -> Who {
-    let priority = match models::plan(context).map_or(Wanted::Normal, |plan| plan.priority) {
+    let priority = match context.plan().map_or(Wanted::Normal, |plan| plan.priority) {
         Wanted::Low => Priority::Low,
         Wanted::Normal => Priority::Normal,
         Wanted::High => Priority::High,

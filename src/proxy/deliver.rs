@@ -1,6 +1,7 @@
 //! The answer on its way to the client: its head made ours, its body as it comes, and never a clean end for what was
 //! not whole.
 
+use std::mem;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,8 +43,17 @@ pub async fn run(
     }
     let stream =
         answer.server.head().is_some_and(|head| head.headers.get(CONTENT_TYPE).is_some_and(is_event_stream));
-    let mut meter = Meter::new(context, &answer, stream);
-    let head = head(context, session, &answer, meter.strips(context.call.as_deref()))?;
+    context.meter = Meter::new(context, &answer, stream);
+    if let Some(live) = &context.live {
+        live.answers(stream);
+    }
+    let told = context.snapshot.ai.cost_header && answer.server.body_done() && context.meter.is_plain();
+    if told {
+        // Here as a whole: what it cost can be told in its head.
+        context.meter.feed(&answer.first);
+        mem::take(&mut context.meter).settle(context);
+    }
+    let head = head(context, session, &answer, context.meter.strips(context.call.as_deref()))?;
     context.status = Some(head.status.as_u16());
     let upgraded = head.status == StatusCode::SWITCHING_PROTOCOLS;
     context.streamed = stream;
@@ -64,32 +74,32 @@ pub async fn run(
         judgement::began(context);
     }
     let mut tail = Tail::new(session, &answer, stream);
-    let first = std::mem::take(&mut answer.first);
+    let first = mem::take(&mut answer.first);
     if !first.is_empty() {
         tail.remember(&first);
-        let first = match meter.feed(&first) {
+        let first = match context.meter.feed(&first) {
             Passed::Whole => first,
             Passed::Instead(bytes) => Bytes::copy_from_slice(bytes),
         };
         if !first.is_empty()
             && let Err(e) = session.write_response_body(first, false).await
         {
-            meter.settle(context);
             return Ok(client_error_in_answer(session, &e));
         }
     }
-    let outcome = match meter.is_exhausted(context) {
-        true => Outcome::TokensExhausted,
-        false => pump(context, session, body, &mut answer, &mut tail, &mut meter).await,
+    context.meter.tell(context.live.as_ref());
+    let outcome = match context.meter.exhausted(context) {
+        Some(limit) => Outcome::Exhausted(limit),
+        None => pump(context, session, body, &mut answer, &mut tail).await,
     };
     judgement::ended(context, outcome);
     let rest = match outcome {
-        Outcome::TokensExhausted => meter.cut(context).into(),
-        _ => Bytes::copy_from_slice(meter.rest()),
+        Outcome::Exhausted(_) => context.meter.cut(context).into(),
+        _ => Bytes::copy_from_slice(context.meter.rest()),
     };
-    meter.settle(context);
+    mem::take(&mut context.meter).settle(context);
     match outcome {
-        Outcome::Completed | Outcome::TokensExhausted => {
+        Outcome::Completed | Outcome::Exhausted(_) => {
             let ended = async {
                 if !rest.is_empty() {
                     session.write_response_body(rest, false).await?;
@@ -189,7 +199,6 @@ async fn pump(
     body: &mut Body<'_>,
     answer: &mut Answer,
     tail: &mut Tail,
-    meter: &mut Meter,
 ) -> Outcome {
     let silence = context.backend().map_or(Duration::ZERO, |backend| backend.server);
     let client_silence = context.frontend().client;
@@ -215,7 +224,7 @@ async fn pump(
         let written = match pingora_timeout::timeout(wait, event).await {
             Ok(Event::Server(Ok(Some(part)))) => {
                 tail.remember(part);
-                let (part, whole) = match meter.feed(part) {
+                let (part, whole) = match context.meter.feed(part) {
                     Passed::Whole => (part, true),
                     Passed::Instead(bytes) => (bytes, false),
                 };
@@ -255,8 +264,9 @@ async fn pump(
         if let Err(e) = written {
             return client_error_in_answer(session, &e);
         }
-        if meter.is_exhausted(context) {
-            return Outcome::TokensExhausted;
+        context.meter.tell(context.live.as_ref());
+        if let Some(limit) = context.meter.exhausted(context) {
+            return Outcome::Exhausted(limit);
         }
         finish::report_bytes(context, session);
     }

@@ -18,6 +18,7 @@ use crate::listen::connection::{Door, Entry, Refusal};
 use crate::observe::stats::FrontendStats;
 use crate::outcome::Outcome;
 use crate::proxy::context::{Context, Times};
+use crate::proxy::meter::Meter;
 use crate::proxy::upstream_request::FORWARDED_FOR;
 use crate::proxy::worker::Worker;
 use crate::proxy::{break_off, connection_rules, finish, request};
@@ -126,6 +127,9 @@ impl Edge {
             judged: false,
             call: None,
             usage: None,
+            meter: Meter::Off,
+            wallet: None,
+            live: None,
             repeatable: false,
             times: Times::begin(),
             status: None,
@@ -183,9 +187,10 @@ fn ends_clean(outcome: Outcome) -> bool {
         | Outcome::BodyTooLargeInAnswer
         | Outcome::Tunnelled
         | Outcome::TunnelSilent
+        | Outcome::Killed
         | Outcome::Stopped => false,
         Outcome::Completed
-        | Outcome::TokensExhausted
+        | Outcome::Exhausted(_)
         | Outcome::Returned(_)
         | Outcome::Redirected(_)
         | Outcome::Denied(_)

@@ -63,7 +63,7 @@ fn of_failure(failure: Failure) -> Option<Trouble> {
 
 fn of_end(outcome: Outcome) -> Option<Sign> {
     match outcome {
-        Outcome::Completed | Outcome::TokensExhausted | Outcome::Tunnelled | Outcome::TunnelSilent => {
+        Outcome::Completed | Outcome::Exhausted(_) | Outcome::Tunnelled | Outcome::TunnelSilent => {
             Some(Sign::Well)
         }
         Outcome::AnswerCut => Some(Sign::Failed(Trouble::Cut)),

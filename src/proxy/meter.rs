@@ -9,10 +9,12 @@ use http::header::CONTENT_ENCODING;
 use crate::ai::estimate::Ratios;
 use crate::ai::path::Dialect;
 use crate::ai::usage::{AnswerMeter, Passed, StreamMeter, Usage};
+use crate::outcome::Limit;
 use crate::proxy::attempt::Answer;
+use crate::proxy::budget;
 use crate::proxy::call::AiCall;
 use crate::proxy::context::Context;
-use crate::proxy::models;
+use crate::runtime::streams::Live;
 
 /// What an answer took.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +29,9 @@ pub struct Used {
 }
 
 /// One answer.
+#[derive(Default)]
 pub enum Meter {
+    #[default]
     Off,
     /// It cannot be read: compressed, though nobody asked for that.
     Unread,
@@ -47,13 +51,18 @@ impl Meter {
             Meter::Unread
         } else if stream {
             let meter = StreamMeter::new(call.dialect, call.wants_usage());
-            match models::plan(context).is_some_and(|plan| plan.in_stream) {
+            match context.plan().is_some_and(|plan| plan.in_stream) {
                 true => Meter::Bounded(Box::new(meter.holding())),
                 false => Meter::Stream(Box::new(meter)),
             }
         } else {
             Meter::Answer(Box::new(AnswerMeter::new(call.dialect)))
         }
+    }
+
+    /// Whether it counts an answer that is no stream.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Meter::Answer(_))
     }
 
     /// Whether less may go to the client than came.
@@ -65,11 +74,22 @@ impl Meter {
         }
     }
 
-    /// Whether the client's limit has no room for what the stream has come to.
-    pub fn is_exhausted(&self, context: &Context) -> bool {
-        let (Meter::Bounded(meter), Some(permit)) = (self, &context.permit) else { return false };
-        let used = so_far(context, meter).and_then(|usage| usage.total()).unwrap_or(0);
-        !permit.grow(used, context.now())
+    /// The limit of the client that has no room for what the stream has come to.
+    pub fn exhausted(&self, context: &Context) -> Option<Limit> {
+        let Meter::Bounded(meter) = self else { return None };
+        let used = so_far(context, meter)?;
+        let tokens = used.total().unwrap_or(0);
+        if context.permit.as_ref().is_some_and(|permit| !permit.grow(tokens, context.now())) {
+            return Some(Limit::Tokens);
+        }
+        (!budget::grow(context, &used)).then_some(Limit::Budget)
+    }
+
+    /// Tells those who watch what has passed so far.
+    pub fn tell(&self, live: Option<&Live>) {
+        if let (Meter::Stream(meter) | Meter::Bounded(meter), Some(live)) = (self, live) {
+            live.passed(&meter.usage(), meter.seen().content_bytes);
+        }
     }
 
     /// The events that end the stream where the limit does, behind what was passed.
@@ -105,10 +125,7 @@ impl Meter {
         let (usage, content, ended) = match self {
             Meter::Off => return,
             Meter::Unread => {
-                if let Some(permit) = &context.permit {
-                    permit.keep();
-                }
-                return;
+                return keep(context);
             }
             Meter::Answer(meter) => {
                 let content = meter.content_bytes();
@@ -133,32 +150,51 @@ impl Meter {
             // Nothing is known of what it took: an image, say.
             false if content == 0 && usage == Usage::default() => {
                 // A response in the background is written after its answer, where nobody sees it.
-                if let Some(permit) =
-                    context.permit.as_ref().filter(|_| plain && call.dialect == Dialect::Responses)
-                {
-                    permit.keep();
+                if plain && call.dialect == Dialect::Responses {
+                    keep(context);
                 }
                 return;
             }
             false => reckoned(usage, call, ratios, content),
         };
-        let price = call.id.and_then(|id| ai.prices.get(id));
-        let used = Used {
-            usage,
-            estimated: !told,
-            cost: price.and_then(|price| price.cost(&usage)),
-            token_time: token_time(context, &usage),
-        };
-        let (tokens, now) = (usage.total().unwrap_or(0), context.now());
-        if let Some(permit) = &context.permit {
-            permit.settle(tokens, now);
-        }
-        for (_, tracked) in &context.tracked {
-            tracked.tokens(tokens, now);
-            tracked.cost(used.cost.unwrap_or(0), now);
-        }
-        context.usage = Some(used);
+        let token_time = token_time(context, &usage);
+        pay(context, usage, !told, token_time);
     }
+}
+
+/// Counts what a call took wherever it limits, once.
+fn pay(context: &mut Context, usage: Usage, estimated: bool, token_time: Option<Duration>) {
+    let price = context.call.as_ref().and_then(|call| context.snapshot.ai.prices.get(call.id?));
+    let cost = price.and_then(|price| price.cost(&usage));
+    let (tokens, now) = (usage.total().unwrap_or(0), context.now());
+    if let Some(permit) = &context.permit {
+        permit.settle(tokens, now);
+    }
+    budget::settle(context, cost);
+    for (_, tracked) in &context.tracked {
+        tracked.tokens(tokens, now);
+        tracked.cost(cost.unwrap_or(0), now);
+    }
+    context.usage = Some(Used { usage, estimated, cost, token_time });
+}
+
+/// What the call took nobody can tell: what was reserved for it stands.
+fn keep(context: &Context) {
+    if let Some(permit) = &context.permit {
+        permit.keep();
+    }
+    budget::keep(context);
+}
+
+/// The client left while a server had its call and nothing of the answer was seen yet. The server has read it all the same,
+/// and leaving early must not be a way to pay for nothing: the prompt counts.
+pub fn abandoned(context: &mut Context) {
+    let Some(call) = context.call.as_ref().filter(|_| context.snapshot.ai.counts) else { return };
+    if context.usage.is_some() || context.slot.is_none() || call.size == 0 {
+        return;
+    }
+    let prompt = context.snapshot.ai.ratios_of(call.id).prompt_tokens(call.size);
+    pay(context, Usage { prompt: Some(prompt), completion: Some(0), ..Usage::default() }, true, None);
 }
 
 /// What a stream took so far: what the provider told, or what was seen where that is more.

@@ -14,7 +14,7 @@ use crate::outcome::Outcome;
 use crate::proxy::context::Context;
 use crate::proxy::facts::Live;
 use crate::proxy::reply;
-use crate::runtime::snapshot::{Action, Backend, NamedPlan};
+use crate::runtime::snapshot::{Action, Backend};
 
 /// `started`: what is told of when a model came to be, which nobody knows.
 pub async fn list(context: &mut Context, session: &mut ServerSession) -> pingora::Result<Outcome> {
@@ -23,7 +23,7 @@ pub async fn list(context: &mut Context, session: &mut ServerSession) -> pingora
 }
 
 fn body(context: &Context, head: &RequestHeader, started: Duration) -> Bytes {
-    let plan = plan(context).and_then(|plan| plan.models.as_ref());
+    let plan = context.plan().and_then(|plan| plan.models.as_ref());
     let catalogue = &context.snapshot.ai.catalogue;
     let has = |id: usize| plan.is_none_or(|plan| plan.get(id).copied().unwrap_or(false));
     let served = |name: &str| {
@@ -63,9 +63,4 @@ fn backend_for<'a>(context: &'a Context, head: &RequestHeader, model: &str) -> O
         | Action::SetGpt0 { .. } => None,
     });
     snapshot.backends.get(last.unwrap_or(frontend.default_backend)?)
-}
-
-/// The plan of the client.
-pub fn plan(context: &Context) -> Option<&NamedPlan> {
-    context.snapshot.plans.get(context.identity.client()?.plan?)
 }

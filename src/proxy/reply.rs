@@ -66,12 +66,19 @@ pub async fn error(
     if error.status == 401 {
         head.insert_header("www-authenticate", HeaderValue::from_static("Bearer"))?;
     }
-    let comes_back = matches!(error.status, 429 | 503).then_some(Duration::from_secs(1));
-    if let Some(wait) = context.retry_after.or(comes_back) {
-        head.insert_header(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)))?;
+    if error.is_final() {
+        // What the official SDKs go by, before the status and `Retry-After`.
+        head.insert_header(SHOULD_RETRY, HeaderValue::from_static("false"))?;
+    } else {
+        let comes_back = matches!(error.status, 429 | 503).then_some(Duration::from_secs(1));
+        if let Some(wait) = context.retry_after.or(comes_back) {
+            head.insert_header(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)))?;
+        }
     }
     send(context, session, head, body).await
 }
+
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Rounded up, at least 1: `Retry-After` knows no fractions (RFC 9110 10.2.3).
 fn whole_seconds(wait: Duration) -> u64 {
@@ -149,6 +156,12 @@ pub fn own_fields(
     if context.attempts > 0 {
         head.insert_header(ATTEMPTS, HeaderValue::from(context.attempts))?;
     }
+    if context.snapshot.ai.cost_header
+        && let Some(cost) = context.usage.as_ref().and_then(|used| used.cost)
+        && let Ok(cost) = HeaderValue::try_from(format!("{}.{:06}", cost / 1_000_000, cost % 1_000_000))
+    {
+        head.insert_header(COST, cost)?;
+    }
     response_rules(context, request, head)
 }
 
@@ -184,6 +197,9 @@ const LONGEST_MODEL: usize = 256;
 const MODEL: HeaderName = HeaderName::from_static("x-tidegate-model");
 /// How many servers were asked for this answer, or how often.
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tidegate-attempts");
+
+/// What the call cost, in US dollars.
+const COST: HeaderName = HeaderName::from_static("x-tidegate-cost");
 
 fn response_rules(
     context: &Context,

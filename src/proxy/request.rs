@@ -1,12 +1,16 @@
 //! A request from its head to the backend that serves it: is it well formed, who asks, what do the rules say, what
 //! does the plan allow.
 
+use std::mem;
+use std::sync::Arc;
+
 use http::header::{AUTHORIZATION, EXPECT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use pingora::ErrorType;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 
+use crate::ai::path;
 use crate::auth::{self, Identity, Mode, Presented};
 use crate::limit::Verdict as PlanVerdict;
 use crate::outcome::{Limit, Outcome};
@@ -15,9 +19,10 @@ use crate::proxy::context::Context;
 use crate::proxy::feed::Feed;
 use crate::proxy::reply;
 use crate::proxy::rules::{self, Verdict};
-use crate::proxy::{answered, call, deliver, exchange, models};
+use crate::proxy::{answered, budget, call, deliver, exchange, meter, models};
 use crate::rewrite::header::names_end_to_end_field;
 use crate::runtime::snapshot::Action;
+use crate::runtime::streams::{Beginning, Stream};
 use crate::wire::{self, HeadLimits};
 
 /// Runs the request and sends its answer.
@@ -28,12 +33,20 @@ pub async fn run(context: &mut Context, session: &mut ServerSession) -> Outcome 
         served = admit_and_serve(context, session) => served,
         () = worker.cut.notified() => Ok(Outcome::Stopped),
     };
+    // However it was cut, what has passed of the answer is paid for.
+    mem::take(&mut context.meter).settle(context);
     let outcome = match served {
         Ok(outcome) => outcome,
         Err(e) if *e.etype() == ErrorType::InternalError => Outcome::Internal,
-        Err(_) => return Outcome::ClientLeftInAnswer,
+        Err(_) => Outcome::ClientLeftInAnswer,
     };
-    if outcome == Outcome::Stopped && context.streamed {
+    if matches!(outcome, Outcome::ClientLeft | Outcome::ClientLeftInAnswer) {
+        meter::abandoned(context);
+        if outcome == Outcome::ClientLeftInAnswer {
+            return outcome;
+        }
+    }
+    if matches!(outcome, Outcome::Stopped | Outcome::Killed) && context.streamed {
         deliver::error_event(session, outcome, false).await;
     }
     if matches!(outcome, Outcome::BadRequest { .. } | Outcome::RequestTimeout | Outcome::BodyTooLarge) {
@@ -95,7 +108,7 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
             return Ok(outcome);
         }
     }
-    if let Some(outcome) = plan(context) {
+    if let Some(outcome) = budget::reserve(context).or_else(|| plan(context)) {
         return Ok(outcome);
     }
     if !snapshot.ai.catalogue.is_empty() && call::lists_models(session.req_header()) {
@@ -107,7 +120,33 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     if body.announced(session).is_some_and(|length| length > body.limit()) {
         return Ok(Outcome::BodyTooLarge);
     }
-    exchange::run(context, session, &mut body, (&worker, &snapshot)).await
+    let Some(stream) = register(context, session) else {
+        return exchange::run(context, session, &mut body, (&worker, &snapshot)).await;
+    };
+    tokio::select! {
+        biased;
+        served = exchange::run(context, session, &mut body, (&worker, &snapshot)) => served,
+        () = stream.killed() => Ok(Outcome::Killed),
+    }
+}
+
+/// Puts a call of an AI API among those in flight.
+fn register(context: &mut Context, session: &ServerSession) -> Option<Arc<Stream>> {
+    let head = session.req_header();
+    if head.method != Method::POST || !path::is_call(head.uri.path()) {
+        return None;
+    }
+    let live = context.worker.shared.state.streams.begin(Beginning {
+        request_id: context.id.as_str().to_owned(),
+        client: context.identity.client().map(|client| client.name.clone()),
+        plan: context.plan().map(|plan| plan.name.clone()),
+        frontend: context.frontend().name.clone(),
+        src: context.src,
+        at: context.now(),
+    });
+    let stream = live.stream().clone();
+    context.live = Some(live);
+    Some(stream)
 }
 
 /// Whether the client expects something other than `100-continue` (RFC 9110 10.1.1). Of HTTP/1.0 no expectation counts.
@@ -156,8 +195,8 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Admits the request under the plan of its client, or says which limit refuses it.
 fn plan(context: &mut Context) -> Option<Outcome> {
     let client = context.identity.client()?;
-    let plan = context.snapshot.plans.get(client.plan?)?;
-    let estimate = plan.limits.tokens_per_minute.and_then(|_| call::estimate(context));
+    let plan = context.plan()?;
+    let estimate = plan.limits.tokens_per_minute.and_then(|_| call::expected(context)?.total());
     let limits = &context.worker.shared.state.limits;
     match limits.admit(crate::stick::Key::digest(client.digest), &plan.limits, estimate, context.now()) {
         PlanVerdict::Admitted(admission) => {

@@ -12,7 +12,7 @@ use crate::outcome::Outcome;
 use crate::proxy::body::Body;
 use crate::proxy::context::{Context, HeaderStep};
 use crate::proxy::facts::Live;
-use crate::proxy::{call, models, reply};
+use crate::proxy::{call, reply};
 use crate::rewrite::path::PathRewrite;
 use crate::runtime::snapshot::Action;
 use crate::stick::{Key, Tracked};
@@ -117,7 +117,7 @@ fn track(context: &mut Context, index: usize) {
             let call = context.call.as_ref().filter(|call| !call.route.model.is_empty());
             call.map(|call| Key::text(call.route.model.as_bytes()))
         }
-        TableKey::Plan => models::plan(context).map(|plan| Key::text(plan.name.as_bytes())),
+        TableKey::Plan => context.plan().map(|plan| Key::text(plan.name.as_bytes())),
     };
     let now = context.now();
     // A table whose entries are all in use counts that itself (`full`), and lets the request pass.

@@ -3,21 +3,19 @@
 mod acls;
 mod ai;
 mod backends;
+mod clients;
 mod frontends;
 mod rules;
 pub mod tls;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::auth::{self, Directory};
 use crate::config::checked::{
     self, AccessLogTarget, Balance, Checked, ClientMode, Counter, HashKey, TableKey,
 };
-use crate::limit::Plan;
-use crate::runtime::snapshot::{Admin, NamedPlan, Snapshot, StickTable};
+use crate::runtime::snapshot::{Admin, Snapshot, StickTable};
 use crate::runtime::state::State;
 use crate::stick::{CounterKind, Period, TableSpec};
 
@@ -62,17 +60,22 @@ pub fn compile(checked: &Checked, state: &State) -> Result<Snapshot, CompileErro
     let asks = checked.clients.mode != ClientMode::Passthrough || !checked.clients.keys.is_empty();
     let hashed = checked.backends.iter().any(|backend| backend.balance == Balance::Hash(HashKey::ApiKey));
     let acls = acls::compile(checked)?;
+    let ai = ai::compile(checked, state, backends_decide);
     state.keep_tables(tables.iter().map(|table| (table.key, table.table.clone())));
     Ok(Snapshot {
-        needs_identity: asks || tables.iter().any(|table| table.key == TableKey::ApiKey) || hashed,
+        needs_identity: asks
+            || ai.counts
+            || tables.iter().any(|table| table.key == TableKey::ApiKey)
+            || hashed,
         frontends,
         binds,
         backends,
         tables,
         acls,
-        directory: directory(&checked.clients),
-        plans: checked.plans.iter().map(|of| plan(of, checked)).collect(),
-        ai: ai::compile(checked, state, backends_decide),
+        directory: clients::directory(&checked.clients),
+        clients: clients::clients(checked, state),
+        plans: clients::plans(checked, state),
+        ai,
         admin: Admin { token: checked.admin.token.clone() },
         max_connections: checked.global.max_connections,
         max_body_memory: checked.global.max_body_memory,
@@ -109,36 +112,5 @@ fn counter_kind(counter: Counter) -> CounterKind {
         Counter::Gpc1 => CounterKind::Gpc1,
         Counter::Gpc1Rate(period) => CounterKind::Gpc1Rate(Period::of(period)),
         Counter::Gpt0 => CounterKind::Gpt0,
-    }
-}
-
-fn directory(clients: &checked::Clients) -> Directory {
-    let mode = match clients.mode {
-        ClientMode::Required => auth::Mode::Required,
-        ClientMode::Optional => auth::Mode::Optional,
-        ClientMode::Passthrough => auth::Mode::Passthrough,
-    };
-    let known = clients.keys.iter().map(|key| auth::Client {
-        name: Arc::from(&*key.name),
-        plan: key.plan,
-        digest: key.digest,
-    });
-    Directory::new(mode, known)
-}
-
-fn plan(plan: &checked::Plan, checked: &Checked) -> NamedPlan {
-    let limits = Plan {
-        requests_per_minute: plan.requests_per_minute,
-        concurrent: plan.concurrent,
-        tokens_per_minute: plan.tokens_per_minute,
-    };
-    let models = plan.models.as_ref();
-    let models = models.map(|models| (0..checked.ai.models.len()).map(|id| models.contains(&id)).collect());
-    NamedPlan {
-        name: Arc::from(&*plan.name),
-        priority: plan.priority,
-        in_stream: plan.in_stream,
-        models,
-        limits,
     }
 }

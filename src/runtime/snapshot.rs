@@ -16,7 +16,7 @@ use crate::ai::price::Price;
 use crate::auth::Directory;
 use crate::base::secret::Secret;
 use crate::config::checked;
-use crate::limit::Plan;
+use crate::limit::{Cap, Plan, Purse};
 use crate::observe::stats::{BackendStats, Cost, FrontendStats, ModelStats, RequestCells, ServerStats};
 use crate::pool::hedge::Learned;
 use crate::pool::{Budget, Policy, Pool};
@@ -25,6 +25,7 @@ use crate::rewrite::path::PathRewrite;
 use crate::rewrite::redirect::Redirect;
 use crate::runtime::gate::Gate;
 use crate::runtime::models::Models;
+use crate::runtime::state::Payer;
 use crate::runtime::target::Target;
 use crate::stick::{Gpc, Table};
 
@@ -38,6 +39,8 @@ pub struct Snapshot {
     pub directory: Directory,
     /// Whether anything asks who a client is: keys, a mode that wants one, a table or a backend by key.
     pub needs_identity: bool,
+    /// By [`crate::auth::Client::place`].
+    pub clients: Vec<Client>,
     pub plans: Vec<NamedPlan>,
     pub ai: Ai,
     pub admin: Admin,
@@ -47,6 +50,15 @@ pub struct Snapshot {
     pub shutdown_grace: Duration,
     /// `None`: no access log.
     pub access_log: Option<checked::AccessLogFormat>,
+}
+
+impl Snapshot {
+    /// Of all calls together, of plans, of clients; those without a cap too.
+    pub fn budgets(&self) -> impl Iterator<Item = &Allowance> {
+        let plans = self.plans.iter().map(|plan| &plan.budget);
+        let clients = self.clients.iter().map(|client| &client.budget);
+        std::iter::once(&self.ai.budget).chain(plans).chain(clients)
+    }
 }
 
 /// What is known of models.
@@ -68,6 +80,10 @@ pub struct Ai {
     pub rules_ask: bool,
     /// Tokens are counted.
     pub counts: bool,
+    /// Of all calls together.
+    pub budget: Allowance,
+    /// Plain answers tell what they cost.
+    pub cost_header: bool,
 }
 
 impl Ai {
@@ -88,6 +104,22 @@ impl Ai {
     }
 }
 
+/// What somebody has spent, and may spend.
+pub struct Allowance {
+    pub payer: Payer,
+    pub purse: Arc<Purse>,
+    /// `None`: there is no end to it.
+    pub cap: Option<Cap>,
+}
+
+/// A client of the configuration.
+pub struct Client {
+    /// Its own, or what its plan gives each client.
+    pub budget: Allowance,
+    /// By index.
+    pub plan: Option<usize>,
+}
+
 pub struct Admin {
     pub token: Option<Secret>,
 }
@@ -100,6 +132,8 @@ pub struct NamedPlan {
     /// By index of the model, whether its clients may use it; `None`: all of them.
     pub models: Option<Box<[bool]>>,
     pub limits: Plan,
+    /// Of all its clients together.
+    pub budget: Allowance,
 }
 
 pub struct StickTable {

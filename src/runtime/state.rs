@@ -2,6 +2,7 @@
 //! reload compiles a new snapshot around it; everything here is found by name.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use rustls::server::ProducesTickets;
 use crate::ai::estimate::Ratios;
 use crate::base::clock::{self, Clock};
 use crate::config::checked::TableKey;
-use crate::limit::PlanLimits;
+use crate::limit::{PlanLimits, Purse};
 use crate::observe::events::Events;
 use crate::observe::stats::{
     BackendStats, CallStats, ClientStats, Cost, FrontendStats, ModelStats, RequestCells, ServerStats,
@@ -62,9 +63,31 @@ pub struct State {
     ratios: Named<String, Ratios>,
     models: Named<String, ModelStats>,
     costs: Named<(String, String), Cost>,
+    purses: Named<Payer, Purse>,
     calls: Named<(String, String, String), CallStats>,
     clients: Named<String, ClientStats>,
     tickets: Mutex<HashMap<TicketScope, Arc<dyn ProducesTickets>>>,
+}
+
+/// Whose money it is. Ordered from all to one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Payer {
+    /// Everybody together.
+    All,
+    /// All clients of a plan together, by its name.
+    Plan(String),
+    /// One client key, by its name.
+    Client(String),
+}
+
+impl fmt::Display for Payer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Payer::All => f.write_str("all clients"),
+            Payer::Plan(name) => write!(f, "plan {name}"),
+            Payer::Client(name) => write!(f, "client {name}"),
+        }
+    }
 }
 
 /// For whom session tickets are good. A client that resumes is not asked for its certificate again, so a ticket counts
@@ -123,6 +146,7 @@ impl State {
             ratios: Named::default(),
             models: Named::default(),
             costs: Named::default(),
+            purses: Named::default(),
             calls: Named::default(),
             clients: Named::default(),
             tickets: Mutex::default(),
@@ -192,6 +216,11 @@ impl State {
     /// By name.
     pub fn all_client_stats(&self) -> Vec<(String, Arc<ClientStats>)> {
         self.clients.all()
+    }
+
+    /// What somebody has spent.
+    pub fn purse(&self, payer: &Payer) -> Arc<Purse> {
+        self.purses.get_or(payer.clone(), Purse::default)
     }
 
     pub fn frontend_stats(&self, name: &str) -> Arc<FrontendStats> {

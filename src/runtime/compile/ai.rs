@@ -4,8 +4,9 @@ use crate::ai::catalogue::{self, Catalogue};
 use crate::ai::price::Price;
 use crate::config::checked::{Checked, Counter, TableKey, Test};
 use crate::observe::stats::ModelStats;
+use crate::runtime::compile::clients;
 use crate::runtime::snapshot::Ai;
-use crate::runtime::state::State;
+use crate::runtime::state::{Payer, State};
 
 /// `backends_decide`: some server knows only some models.
 pub fn compile(checked: &Checked, state: &State, backends_decide: bool) -> Ai {
@@ -47,5 +48,7 @@ pub fn compile(checked: &Checked, state: &State, backends_decide: bool) -> Ai {
         reads_calls: counts || backends_decide || rules_ask,
         rules_ask,
         counts,
+        budget: clients::budget(state, Payer::All, ai.budget.as_ref()),
+        cost_header: ai.cost_header,
     }
 }
