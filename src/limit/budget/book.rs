@@ -1,8 +1,8 @@
 //! What was spent in the current day and month, and whether people were told of it.
 //!
 //! The clock may be wrong for a while. Of days as of months the last two that it showed are kept: when it steps back, over
-//! midnight or from a far future, what is spent counts where it belongs, and nobody gets a fresh budget by it. Back in a
-//! period that is not kept, the current figures stand for it.
+//! midnight or from a far future, what is spent counts where it belongs, and coming back it is still there. A period
+//! before them begins with the current figures: going back gives nobody a fresh budget.
 
 use std::time::Duration;
 
@@ -122,14 +122,11 @@ impl Book {
 
 impl Sums {
     fn turn(&mut self, period: u64) {
-        if period == self.current.period {
-        } else if period == self.before.period {
+        if period == self.before.period {
             std::mem::swap(&mut self.current, &mut self.before);
-        } else if period > self.current.period {
-            let next = Sum { period, ..Sum::default() };
-            self.before = std::mem::replace(&mut self.current, next);
-        } else {
-            self.current.period = period;
+        } else if period != self.current.period {
+            let so_far = if period < self.current.period { self.current } else { Sum::default() };
+            self.before = std::mem::replace(&mut self.current, Sum { period, ..so_far });
         }
     }
 }

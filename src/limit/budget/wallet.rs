@@ -24,9 +24,9 @@ pub struct Account {
 
 /// The money of one call in flight. Dropping it unsettled gives everything back: the call cost nothing.
 pub struct Wallet {
-    /// By the address of the purse, each with its place in the order given; the empty ones last.
+    /// By the address of the purse, each with its place in the order given.
     accounts: [Option<(usize, Account)>; MOST_ACCOUNTS],
-    /// For each of `accounts`; None: settled. Locked before the purses, never after.
+    /// For each of the accounts that there are; None: settled. Locked before the purses, never after.
     reserved: Mutex<Option<[u64; MOST_ACCOUNTS]>>,
 }
 
