@@ -2,6 +2,7 @@
 //! tried: sockets are bound, certificates loaded, the log opened.
 
 mod descriptors;
+mod ledger;
 mod listeners;
 mod reload;
 mod workers;
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::admin::{self, View};
 use crate::app::listeners::Listeners;
-use crate::app::reload::{Fixed, Probes};
+use crate::app::reload::Reloader;
 use crate::base::clock::Clock;
 use crate::config::checked::{AccessLogTarget, BindAddress, Checked, Threads};
 use crate::listen::bind::{self, SocketFile};
@@ -61,6 +62,7 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     state.affordable_connections.store(affordable, Ordering::Relaxed);
     descriptors::warn_if_short(checked.global.max_connections, affordable);
     let snapshot = compile(checked, &state)?;
+    ledger::restore(checked, &state);
     let threads = match checked.global.threads {
         Threads::Auto => std::thread::available_parallelism().map_or(1, usize::from),
         Threads::Count(count) => count,
@@ -70,7 +72,7 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     let socket = admin_socket(checked)?;
     let log = access_log(checked)?;
     let store = Arc::new(Store::new(snapshot));
-    let shared = Arc::new(Shared { store, state: state.clone(), log });
+    let shared = Arc::new(Shared { store, state: state.clone(), log, ledger: Arc::default() });
 
     let (stop, stopped) = watch::channel(false);
     let dropped = {
@@ -97,15 +99,14 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
         _ = signals.next() => return Ok(()),
     }
     spawn(resolve::keep_fresh(state.clone(), shared.store.clone()));
-    let probes = Arc::new(Probes::default());
-    probes.follow(shared.store.load(), &shared);
+    let reloader = Reloader::start(checked, &shared);
     spawn(purge(shared.clone()));
     spawn(settle(shared.clone()));
     let workers = workers::start(&shared, listeners, threads, &stopped)?;
     state.ready.store(true, Ordering::Relaxed);
     info!("ready");
 
-    spawn(orders.obey(Fixed::of(checked), shared.clone(), probes));
+    spawn(orders.obey(reloader));
     let order = tokio::select! {
         order = signals.next() => order,
         () = stdin_closed(), if exit_with_stdin => Order::StopNow,
@@ -117,6 +118,7 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
         drain(&shared, shared.store.load().shutdown_grace, &mut signals, &workers).await;
     }
     cut(&shared, &workers).await;
+    ledger::stop(&shared);
     if let Some(log) = &shared.log {
         log.flush_and_stop(LOG_FLUSH);
     }
@@ -136,10 +138,10 @@ impl Orders {
         Ok(Orders { hangup: signal(SignalKind::hangup())?, user: signal(SignalKind::user_defined2())? })
     }
 
-    async fn obey(mut self, fixed: Fixed, shared: Arc<Shared>, probes: Arc<Probes>) {
+    async fn obey(mut self, reloader: Reloader) {
         loop {
             tokio::select! {
-                _ = self.hangup.recv() => reload::run(&fixed, &shared, &probes).await,
+                _ = self.hangup.recv() => reloader.run().await,
                 _ = self.user.recv() => warn!("SIGUSR2 (upgrade) is not implemented yet and changes nothing"),
             }
         }

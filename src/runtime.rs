@@ -1,6 +1,7 @@
 //! What the edges work with: the snapshot that a configuration compiles to, and the state that outlives it.
 
 pub mod addresses;
+pub mod cells;
 pub mod compile;
 pub mod events;
 pub mod gate;

@@ -6,21 +6,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use log::{error, info, warn};
+use log::{info, warn};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
 use crate::app::descriptors;
+use crate::app::ledger::Keeper;
 use crate::base::clock::Tick;
 use crate::config;
 use crate::config::checked::{AccessLogTarget, Admin, BindAddress, Checked, Threads};
 use crate::proxy::Shared;
 use crate::runtime::compile::compile;
+use crate::runtime::events;
 use crate::runtime::snapshot::Snapshot;
 use crate::{probe, resolve};
 
 /// What only a restart can change, as it was at the start.
-pub struct Fixed {
+struct Fixed {
     file: PathBuf,
     /// In the order of [`Snapshot::binds`].
     binds: Vec<BindAddress>,
@@ -32,7 +34,7 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    pub fn of(checked: &Checked) -> Fixed {
+    fn of(checked: &Checked) -> Fixed {
         Fixed {
             file: checked.file.clone(),
             binds: checked.listeners().map(|(_, bind)| bind.address.clone()).collect(),
@@ -90,11 +92,11 @@ impl Fixed {
 
 /// The checks of the servers, begun anew with each configuration.
 #[derive(Default)]
-pub struct Probes(Mutex<Option<AbortHandle>>);
+struct Probes(Mutex<Option<AbortHandle>>);
 
 impl Probes {
     /// Checks the servers of this snapshot from now on, and no others.
-    pub fn follow(&self, snapshot: Arc<Snapshot>, shared: &Shared) {
+    fn follow(&self, snapshot: Arc<Snapshot>, shared: &Shared) {
         let task = tokio::runtime::Handle::current().spawn(probe::run(snapshot, shared.state.clone()));
         if let Some(before) = self.0.lock().replace(task.abort_handle()) {
             before.abort();
@@ -102,24 +104,55 @@ impl Probes {
     }
 }
 
-/// Reads the file again and puts it in force. Whatever comes of it stands in the log.
-pub async fn run(fixed: &Fixed, shared: &Shared, probes: &Probes) {
-    let file = fixed.file.display();
-    info!("reload: reading {file}");
-    let checked = match config::load(&fixed.file) {
-        Ok(checked) => checked,
-        Err(mistakes) => return error!("reload refused, nothing has changed:\n{mistakes}"),
-    };
-    if checked.warnings.warnings() > 0 {
-        warn!("reload:\n{}", checked.warnings);
+/// Puts files in force, and what goes along with them.
+pub struct Reloader {
+    fixed: Fixed,
+    shared: Arc<Shared>,
+    probes: Probes,
+    keeper: Keeper,
+}
+
+impl Reloader {
+    /// Begins with the configuration of the start, which is in force already.
+    pub fn start(checked: &Checked, shared: &Arc<Shared>) -> Reloader {
+        let reloader = Reloader {
+            fixed: Fixed::of(checked),
+            shared: shared.clone(),
+            probes: Probes::default(),
+            keeper: Keeper::new(checked),
+        };
+        reloader.follow(checked);
+        reloader
     }
-    match apply(&checked, fixed, shared, probes).await {
-        Ok(()) => info!("reload: {file} is in force"),
-        Err(why) => error!("reload refused, nothing has changed: {file}: {why}"),
+
+    /// Reads the file again and puts it in force. Whatever comes of it stands in the log.
+    pub async fn run(&self) {
+        let (file, state) = (&self.fixed.file, &self.shared.state);
+        info!("reload: reading {}", file.display());
+        let checked = match config::load(file) {
+            Ok(checked) => checked,
+            Err(mistakes) => return events::reload_refused(state, file, &mistakes.to_string()),
+        };
+        if checked.warnings.warnings() > 0 {
+            warn!("reload:\n{}", checked.warnings);
+        }
+        match apply(&checked, &self.fixed, &self.shared).await {
+            Ok(()) => {
+                self.follow(&checked);
+                events::reload_applied(state, file);
+            }
+            Err(why) => events::reload_refused(state, file, &why),
+        }
+    }
+
+    /// What goes on beside the requests goes by the configuration in force.
+    fn follow(&self, checked: &Checked) {
+        self.probes.follow(self.shared.store.load(), &self.shared);
+        self.keeper.follow(checked, &self.shared);
     }
 }
 
-async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared, probes: &Probes) -> Result<(), String> {
+async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared) -> Result<(), String> {
     let places = fixed.places(checked)?;
     let before = shared.store.load();
     let mut snapshot = compile(checked, &shared.state).map_err(|error| error.to_string())?;
@@ -137,8 +170,7 @@ async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared, probes: &Probe
     // In one breath: until here the servers were what the old configuration says of them.
     resolve::mark(&shared.state, &snapshot);
     forget_strangers(&before, &snapshot, shared.state.clock.now());
-    shared.store.replace(snapshot.clone());
-    probes.follow(snapshot, shared);
+    shared.store.replace(snapshot);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use crate::base::clock::{self, Tick};
 use crate::limit::{Figures, Permit, Wallet};
 use crate::observe::stats::Session;
 use crate::pool::Slot;
+use crate::proxy::asker::Asker;
 use crate::proxy::call::AiCall;
 use crate::proxy::course::Place;
 use crate::proxy::judgement;
@@ -35,6 +36,8 @@ pub struct Context {
     pub src: IpAddr,
     pub id: RequestId,
     pub identity: Identity,
+    /// Its client, where that is counted.
+    pub asker: Option<Asker>,
     /// Entries of stick tables, by the index of the table.
     pub tracked: Vec<(usize, Arc<Tracked>)>,
     pub permit: Option<Permit>,

@@ -113,6 +113,7 @@ impl Edge {
             client,
             id,
             identity: Identity::Anonymous,
+            asker: None,
             permit: None,
             figures: None,
             retry_after: None,

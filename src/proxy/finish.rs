@@ -197,7 +197,7 @@ fn count(context: &Context, end: &End) {
         _ => None,
     };
     cells.unwrap_or(&frontend.local).count(status);
-    model::count(context);
+    model::count(context, end);
     let Some(backend) = context.backend().filter(|_| context.backend_session.is_some()) else {
         return;
     };

@@ -19,7 +19,7 @@ use crate::proxy::context::Context;
 use crate::proxy::feed::Feed;
 use crate::proxy::reply;
 use crate::proxy::rules::{self, Verdict};
-use crate::proxy::{answered, budget, call, deliver, exchange, meter, models};
+use crate::proxy::{answered, asker, budget, call, deliver, exchange, meter, models};
 use crate::rewrite::header::names_end_to_end_field;
 use crate::runtime::snapshot::Action;
 use crate::runtime::streams::{Beginning, Stream};
@@ -84,6 +84,7 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     if let Some(outcome) = identify(context, session) {
         return Ok(outcome);
     }
+    asker::meet(context);
     let (worker, snapshot) = (context.worker.clone(), context.snapshot.clone());
     let memory = &worker.shared.state.body_memory;
     let feed = Feed::default();
@@ -108,6 +109,7 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
             return Ok(outcome);
         }
     }
+    asker::meet(context);
     if let Some(outcome) = budget::reserve(context).or_else(|| plan(context)) {
         return Ok(outcome);
     }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 
 use crate::base::clock::{Clock, Tick};
+use crate::ledger::Ledger;
 use crate::log_writer::LogWriter;
 use crate::runtime::snapshot::Snapshot;
 use crate::runtime::state::State;
@@ -17,6 +19,8 @@ pub struct Shared {
     pub store: Arc<Store>,
     pub state: Arc<State>,
     pub log: Option<LogWriter>,
+    /// Where calls are kept; none: nowhere.
+    pub ledger: Arc<ArcSwapOption<Ledger>>,
 }
 
 /// One for each worker thread.

@@ -17,12 +17,15 @@ use crate::auth::Directory;
 use crate::base::secret::Secret;
 use crate::config::checked;
 use crate::limit::{Cap, Plan, Purse};
-use crate::observe::stats::{BackendStats, Cost, FrontendStats, ModelStats, RequestCells, ServerStats};
+use crate::observe::stats::{
+    BackendStats, CallStats, ClientStats, Cost, FrontendStats, RequestCells, ServerStats,
+};
 use crate::pool::hedge::Learned;
 use crate::pool::{Budget, Policy, Pool};
 use crate::rewrite::header::HeaderChange;
 use crate::rewrite::path::PathRewrite;
 use crate::rewrite::redirect::Redirect;
+use crate::runtime::cells::CallCells;
 use crate::runtime::gate::Gate;
 use crate::runtime::models::Models;
 use crate::runtime::state::Payer;
@@ -69,9 +72,6 @@ pub struct Ai {
     /// By index of the model, and of those that are none of them.
     pub ratios: Vec<Arc<Ratios>>,
     pub other_ratios: Arc<Ratios>,
-    /// By index of the model, and of those that are none of them.
-    pub stats: Vec<Arc<ModelStats>>,
-    pub other_stats: Arc<ModelStats>,
     /// By index of the model: for each plan by its index, then for clients without one.
     pub costs: Vec<Vec<Arc<Cost>>>,
     /// The model of a call decides something, or its tokens are counted: calls are read before they go on.
@@ -92,9 +92,9 @@ impl Ai {
         model.and_then(|model| self.ratios.get(model)).unwrap_or(&self.other_ratios)
     }
 
-    /// What is counted of a model by its index.
-    pub fn stats_of(&self, model: Option<usize>) -> &ModelStats {
-        model.and_then(|model| self.stats.get(model)).unwrap_or(&self.other_stats)
+    /// Under which name a model counts, by its index.
+    pub fn name_of(&self, model: Option<usize>) -> &str {
+        model.and_then(|model| self.catalogue.name(model)).map_or(CallStats::OTHER, |name| &**name)
     }
 
     /// Where the cost of a model is counted for a plan, both by index; `None`: the model has no price.
@@ -118,6 +118,7 @@ pub struct Client {
     pub budget: Allowance,
     /// By index.
     pub plan: Option<usize>,
+    pub stats: Arc<ClientStats>,
 }
 
 pub struct Admin {
@@ -284,4 +285,5 @@ pub struct Server {
     /// Where the server's own key goes, and the key, in place of the client's: `authorization: Bearer KEY`, say.
     pub authorization: Option<(HeaderName, HeaderValue)>,
     pub stats: Arc<ServerStats>,
+    pub calls: CallCells,
 }

@@ -19,7 +19,7 @@ use crate::config::checked::TableKey;
 use crate::limit::{PlanLimits, Purse};
 use crate::observe::events::Events;
 use crate::observe::stats::{
-    BackendStats, CallStats, ClientStats, Cost, FrontendStats, ModelStats, RequestCells, ServerStats,
+    BackendStats, CallStats, ClientStats, Cost, FrontendStats, RequestCells, ServerStats,
 };
 use crate::pool::hedge::Learned;
 use crate::pool::queue::Queue;
@@ -61,7 +61,6 @@ pub struct State {
     cells: Named<(String, String, String), RequestCells>,
     addresses: Named<(String, u16), Addresses>,
     ratios: Named<String, Ratios>,
-    models: Named<String, ModelStats>,
     costs: Named<(String, String), Cost>,
     purses: Named<Payer, Purse>,
     calls: Named<(String, String, String), CallStats>,
@@ -144,7 +143,6 @@ impl State {
             cells: Named::default(),
             addresses: Named::default(),
             ratios: Named::default(),
-            models: Named::default(),
             costs: Named::default(),
             purses: Named::default(),
             calls: Named::default(),
@@ -172,17 +170,6 @@ impl State {
     /// What was learned of a model's tokens; of all that have no name of their own under the empty one.
     pub fn ratios(&self, model: &str) -> Arc<Ratios> {
         self.ratios.get_or(model.to_owned(), Ratios::default)
-    }
-
-    pub fn model_stats(&self, model: &str) -> Arc<ModelStats> {
-        self.models.get_or(model.to_owned(), ModelStats::default)
-    }
-
-    /// Of every model that the file lists or listed, and of others once there were calls of them.
-    pub fn all_model_stats(&self) -> Vec<(String, Arc<ModelStats>)> {
-        let mut all = self.models.all();
-        all.retain(|(name, stats)| name != ModelStats::OTHER || stats.calls.get() > 0);
-        all
     }
 
     /// What clients of a plan paid for a model; those without a plan under the empty name.

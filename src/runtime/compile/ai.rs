@@ -3,7 +3,6 @@
 use crate::ai::catalogue::{self, Catalogue};
 use crate::ai::price::Price;
 use crate::config::checked::{Checked, Counter, TableKey, Test};
-use crate::observe::stats::ModelStats;
 use crate::runtime::compile::clients;
 use crate::runtime::snapshot::Ai;
 use crate::runtime::state::{Payer, State};
@@ -42,8 +41,6 @@ pub fn compile(checked: &Checked, state: &State, backends_decide: bool) -> Ai {
         prices: ai.models.iter().map(price).collect(),
         ratios: ai.models.iter().map(|model| state.ratios(&model.name)).collect(),
         other_ratios: state.ratios(""),
-        stats: ai.models.iter().map(|model| state.model_stats(&model.name)).collect(),
-        other_stats: state.model_stats(ModelStats::OTHER),
         costs: ai.models.iter().map(|model| costs(&model.name)).collect(),
         reads_calls: counts || backends_decide || rules_ask,
         rules_ask,

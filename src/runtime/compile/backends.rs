@@ -14,6 +14,7 @@ use crate::config::checked::{self, Balance, Checked, Host, KeyHeader};
 use crate::pool::health::Thresholds;
 use crate::pool::retry::{Policy, When};
 use crate::pool::{Member, Pool, Rules, Settings, balance, breaker, cooldown, eject};
+use crate::runtime::cells::CallCells;
 use crate::runtime::compile::{CompileError, tls};
 use crate::runtime::models::Models;
 use crate::runtime::snapshot::{Backend, Server};
@@ -21,10 +22,18 @@ use crate::runtime::state::{BackendState, State};
 use crate::runtime::target::{Target, TargetTls};
 
 pub fn compile(checked: &Checked, state: &State) -> Result<Vec<Backend>, CompileError> {
-    checked.backends.iter().map(|backend| one(backend, &state.backend(&backend.name), state)).collect()
+    let models = checked.ai.models.len();
+    let one = |backend: &checked::Backend| one(backend, &state.backend(&backend.name), state, models);
+    checked.backends.iter().map(one).collect()
 }
 
-fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> Result<Backend, CompileError> {
+/// `models`: how many the file lists.
+fn one(
+    backend: &checked::Backend,
+    kept: &Arc<BackendState>,
+    state: &State,
+    models: usize,
+) -> Result<Backend, CompileError> {
     let checks = backend.check.as_ref().map(|check| Thresholds {
         rise: check.rise,
         fall: check.fall,
@@ -52,7 +61,10 @@ fn one(backend: &checked::Backend, kept: &Arc<BackendState>, state: &State) -> R
     let servers = backend
         .servers
         .iter()
-        .map(|config| server(config, &backend.connections, kept, state))
+        .map(|config| {
+            let calls = CallCells::new(&backend.name, &config.name, models);
+            server(config, &backend.connections, kept, state, calls)
+        })
         .collect::<Result<_, CompileError>>()?;
     Ok(Backend {
         name: Arc::from(&*backend.name),
@@ -130,6 +142,7 @@ fn server(
     connections: &checked::Connections,
     kept: &Arc<BackendState>,
     state: &State,
+    calls: CallCells,
 ) -> Result<Server, CompileError> {
     let url = &config.url;
     let bad = |text: &str| CompileError::BadName(text.to_owned());
@@ -163,7 +176,7 @@ fn server(
             Some((name, value))
         }
     };
-    Ok(Server { target: Arc::new(target), authorization, stats: kept.server_stats(&config.name) })
+    Ok(Server { target: Arc::new(target), authorization, stats: kept.server_stats(&config.name), calls })
 }
 
 fn target_tls(config: &checked::Server) -> Result<TargetTls, CompileError> {

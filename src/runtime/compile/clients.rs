@@ -28,7 +28,11 @@ pub fn clients(checked: &Checked, state: &State) -> Vec<Client> {
     let client = |key: &checked::ClientKey| {
         let of_plan = key.plan.and_then(|plan| checked.plans.get(plan)?.budget.as_ref());
         let payer = Payer::Client(key.name.clone());
-        Client { budget: budget(state, payer, key.budget.as_ref().or(of_plan)), plan: key.plan }
+        Client {
+            budget: budget(state, payer, key.budget.as_ref().or(of_plan)),
+            plan: key.plan,
+            stats: state.client_stats(&key.name),
+        }
     };
     checked.clients.keys.iter().map(client).collect()
 }
