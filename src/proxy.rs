@@ -1,8 +1,10 @@
 //! The proxy: a `ProxyHttp` whose request filter runs a request from its head to its log line.
 
+mod asker;
 mod attempt;
 mod balance_key;
 mod body;
+mod budget;
 mod call;
 mod commit;
 mod connection_rules;
