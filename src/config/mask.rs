@@ -19,8 +19,17 @@ pub(crate) struct Mask(pub Span);
 pub(super) fn is_secret(key: &str) -> bool {
     const WORDS: [&str; 9] =
         ["key", "keys", "token", "authorization", "webhook", "redis", "secret", "password", "cookie"];
-    const MISTYPED: [&str; 7] =
-        ["key", "keys", "token", "authorization", "api_key", "x-api-key", "key_sha256"];
+    const MISTYPED: [&str; 9] = [
+        "key",
+        "keys",
+        "token",
+        "authorization",
+        "api_key",
+        "x-api-key",
+        "key_sha256",
+        "webhook",
+        "routing_key",
+    ];
     let lower = key.to_ascii_lowercase();
     let last = lower.rsplit(['_', '-', '.']).next().unwrap_or(&lower);
     WORDS.contains(&last) || key.len() <= 24 && suggest::nearest(key, MISTYPED).is_some()
@@ -34,6 +43,8 @@ pub(super) fn by_position(tree: &Tree) -> Vec<Mask> {
             let below = match section.key.text.as_str() {
                 "tables" => Below::Tables,
                 name if NAMED.contains(&name) => Below::Names,
+                // `alert`, too, is where webhooks stand.
+                name if suggest::nearest(name, ["alerts"]).is_some() => Below::Alerts,
                 _ => Below::Keys,
             };
             collect(&section.value, below, is_secret(&section.key.text), &mut masks);
@@ -55,6 +66,8 @@ enum Below {
     Names,
     /// `key` says what a table counts by.
     Tables,
+    /// Urls there are secret, whatever their key.
+    Alerts,
 }
 
 fn collect(node: &Node, below: Below, secret: bool, masks: &mut Vec<Mask>) {
@@ -63,7 +76,8 @@ fn collect(node: &Node, below: Below, secret: bool, masks: &mut Vec<Mask>) {
             // The digest of a key may be seen; what is none may be the key itself.
             let digest = s.text.len() == 64 && s.text.bytes().all(|b| b.is_ascii_hexdigit());
             let hidden = secret && !is_reference(&s.text) && !digest && !node.is_empty();
-            if hidden || has_credentials(&s.text) {
+            let webhook = below == Below::Alerts && s.text.contains("://");
+            if hidden || webhook || has_credentials(&s.text) {
                 masks.push(Mask(node.span));
             }
         }
@@ -82,7 +96,7 @@ fn collect(node: &Node, below: Below, secret: bool, masks: &mut Vec<Mask>) {
                     masks.push(Mask(e.key.span));
                 }
                 let next = match below {
-                    Below::Tables => Below::Tables,
+                    Below::Tables | Below::Alerts => below,
                     _ if NAMED.contains(&e.key.text.as_str()) => Below::Names,
                     _ => Below::Keys,
                 };
@@ -104,6 +118,11 @@ pub(super) fn is_reference(text: &str) -> bool {
 /// `https://user:password@host`.
 pub(super) fn has_credentials(text: &str) -> bool {
     text.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|a| a.contains('@')))
+}
+
+/// `https://hooks.slack.com/services/...` and the like, under whatever key.
+fn has_webhook(text: &str) -> bool {
+    text.contains("://hooks.")
 }
 
 /// Masks of a file that is no YAML: what follows a secret key on its line, and the lines indented below one.
@@ -129,7 +148,7 @@ pub(super) fn by_text(text: &str) -> Vec<Mask> {
                 break;
             }
         }
-        if has_credentials(line) {
+        if has_credentials(line) || has_webhook(line) {
             masks.push(line_mask(i + 1, indent, width));
         }
     }
@@ -260,6 +279,8 @@ mod tests {
         assert_eq!(text("  key: sk-1"), "  key: ***");
         assert_eq!(text("- {name: a, api_key: \"sk-1\", plan: b"), "- {name: a, api_key: ***");
         assert_eq!(text("authorization: Bearer x"), "authorization: ***");
+        assert_eq!(text("- webhook: https://hooks.slack.com/x"), "- webhook: ***");
+        assert_eq!(text("- {url: https://hooks.slack.com/x}"), "***");
         assert_eq!(text("max_tokens: 5"), "max_tokens: 5");
         assert_eq!(text("url: https://me:pw@host/"), "***");
     }
@@ -299,7 +320,7 @@ mod tests {
 
     #[test]
     fn no_other_known_key_is_taken_for_a_secret() {
-        let secret = ["key", "keys", "api_key", "key_sha256", "token"];
+        let secret = ["key", "keys", "api_key", "key_sha256", "token", "webhook", "routing_key"];
         for keys in crate::config::keys() {
             for key in keys.known.iter().chain(keys.not_yet).filter(|k| !secret.contains(k)) {
                 assert!(!is_secret(key), "{key}");

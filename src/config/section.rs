@@ -4,11 +4,13 @@
 mod acls;
 mod admin;
 mod ai;
+mod alerts;
 mod backends;
 mod balance;
 mod bind;
 mod body_memory;
 mod breaker;
+mod budget;
 mod check;
 mod clients;
 mod connections;
@@ -22,7 +24,9 @@ mod global;
 mod header_text;
 mod headers;
 mod hedge;
+mod ledger;
 mod log;
+mod money;
 mod names_used;
 mod network;
 mod off;
@@ -59,12 +63,15 @@ const ROOT: Keys = Keys {
         "plans",
         "ai",
         "backends",
+        "alerts",
     ],
-    not_yet: &["alerts", "peers", "shared_limits"],
+    not_yet: &["peers", "shared_limits"],
     elsewhere: &[
         ("servers", "servers stand in their backend: `backends: {NAME: {servers: ...}}`"),
         ("timeouts", "timeouts stand in `defaults`, in a frontend or in a backend"),
         ("models", "they stand in `ai`: `ai: {models: {gpt-4.1: {input: 2.00, output: 8.00}}}`"),
+        ("budget", "it stands in `ai`, in a plan or at a client key"),
+        ("ledger", "it stands in `ai`: `ai: {ledger: {keep_calls: 31d}}`"),
         ("rules", "rules stand in their frontend: `frontends: {NAME: {rules: ...}}`"),
     ],
 };
@@ -117,7 +124,7 @@ pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
     let table_entries = named("tables").unwrap_or_default();
     let tables: Vec<_> = table_entries.iter().map(|(k, v)| tables::read(&k.text, *v, &ai.models)).collect();
 
-    let (clients, client_names) = clients::read(&root, &plan_names);
+    let (clients, client_names) = clients::read(&root, &plan_names, &ai.models);
 
     let acl_entries = named("acls").unwrap_or_default();
     let backend_entries = names_used::needed(&root, "backends", named("backends"));
@@ -140,9 +147,14 @@ pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
     let frontends: Vec<_> =
         frontend_entries.iter().map(|(k, v)| frontends::read(&k.text, *v, &around, &mut places)).collect();
     names_used::warn(context, &known);
-    if let Some(ai) = &ai.ai {
+    let mut around = alerts::Around { backends: &known.backends, budgets: false, ledger: false };
+    if let (Some(ai), Some(clients)) = (&ai.ai, &clients) {
         ai::served::warn(&root, ai, &plans, &backends);
+        money::warn(&root, ai, &plans, clients);
+        around.budgets = money::is_limited(ai, &plans, clients);
+        around.ledger = ai.ledger.is_some();
     }
+    let alerts = alerts::read(&root, around);
     body_memory::warn(&root, &global, &frontends, &backends);
 
     Some(Sections {
@@ -157,12 +169,12 @@ pub(super) fn read(context: &Context<'_>, root: &Node) -> Option<Sections> {
         ai: ai.ai?,
         plans: plans.into_iter().collect::<Option<_>>()?,
         backends: backends.into_iter().collect::<Option<_>>()?,
-        alerts: Vec::new(),
+        alerts: alerts?,
     })
 }
 
 pub(super) fn keys() -> Vec<&'static Keys> {
-    let sections: [&[&'static Keys]; 16] = [
+    let sections: [&[&'static Keys]; 18] = [
         &[&ROOT],
         global::KEYS,
         admin::KEYS,
@@ -176,9 +188,11 @@ pub(super) fn keys() -> Vec<&'static Keys> {
         clients::KEYS,
         plans::KEYS,
         ai::KEYS,
+        budget::KEYS,
         backends::KEYS,
         check::KEYS,
         server::KEYS,
+        alerts::KEYS,
     ];
     sections.concat()
 }

@@ -1,7 +1,9 @@
 //! Tests of the whole door: text in, [`Checked`] or diagnostics out.
 
 mod ai;
+mod alerts;
 mod edge;
+mod money;
 mod pools;
 
 use std::path::Path;
@@ -202,13 +204,19 @@ frontends:
       - {remove_header: x-b}
       - {return: {status: 201, content_type: a/b, body: x}, if: a}
       - {use_backend: b}
-clients: {mode: optional, keys: [{name: k, key: x, plan: p}, {name: l, key_sha256: "0000000000000000000000000000000000000000000000000000000000000000"}]}
-plans: {p: {requests_per_minute: 1, tokens_per_minute: 1, concurrent: 1, priority: high, models: [g, fast]}}
+clients: {mode: optional, keys: [{name: k, key: x, plan: p, budget: {usd: 1}}, {name: l, key_sha256: "0000000000000000000000000000000000000000000000000000000000000000"}]}
+plans: {p: {requests_per_minute: 1, tokens_per_minute: 1, concurrent: 1, priority: high, models: [g, fast], enforce: in_stream, budget: {usd: 1, per: day, alert_at: 1%}, total_budget: {usd: 5, per: month, alert_at: 1%}}}
 ai:
   default_model: fast
   models: {g: {input: 1.5, output: 0.000001, cached_input: 0, fallback: [d]}, d: {input: 0, output: 0}}
   aliases: {fast: d}
   tasks: {code: {model: g, keywords: ["def "], fallback: fast}}
+  budget: {usd: 9, per: day, alert_at: 1%}
+  cost_header: true
+  ledger: {keep_calls: 1d, keep_totals: 31d}
+alerts:
+  - {webhook: "https://h/x?y", format: slack, events: [latency_p95 > 1s], backends: [b, c], every: 1s}
+  - {format: pagerduty, routing_key: "${KEY}"}
 backends:
   b:
     balance: hash(header(x-a))
@@ -260,10 +268,10 @@ fn every_key_not_implemented_says_so() {
             assert!(!keys.known.contains(key), "{}.{key} is known and unknown", keys.path);
         }
     }
-    let message = wrong(&small("", "admin: {allow_changes_from: []}\nalerts: []\npeers: {}\n"));
+    let message = wrong(&small("", "admin: {allow_changes_from: []}\nshared_limits: []\npeers: {}\n"));
     assert!(message.contains("`allow_changes_from` in `admin` is not implemented yet"), "{message}");
     assert!(
-        message.contains("`alerts` in the file is not implemented yet") && message.contains("3 errors"),
+        message.contains("`peers` in the file is not implemented yet") && message.contains("3 errors"),
         "{message}"
     );
 }

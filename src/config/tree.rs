@@ -51,6 +51,18 @@ impl Node {
     pub fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar(s) if !s.quoted && matches!(s.text.as_str(), "null" | "~"))
     }
+
+    /// None where it is no mapping.
+    pub fn entries(&self) -> &[Entry] {
+        match &self.kind {
+            Kind::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    pub fn child(&self, key: &str) -> Option<&Entry> {
+        self.entries().iter().find(|entry| entry.key.text == key)
+    }
 }
 
 /// Nodes that aliases may add; a billion laughs end here.

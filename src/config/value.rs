@@ -323,20 +323,36 @@ impl<'a> Value<'a> {
     /// A percentage as a number from 0.0 to 1.0.
     pub fn share(&self) -> Option<f64> {
         let text = self.nonempty()?;
-        match units::parse_share(&text) {
-            Ok(share) => Some(share),
-            Err(e) => {
-                let message = format!("`{}` must be a percentage, not `{}`", self.name, self.shown());
-                self.reject(Code::BadValue, message, e.to_string())
-            }
-        }
+        self.share_of(&text, &self.shown(), 0.0..=1.0)
     }
 
     /// The same, within the range.
     pub fn share_within(&self, range: RangeInclusive<f64>) -> Option<f64> {
+        let text = self.nonempty()?;
+        self.share_of(&text, &self.shown(), range)
+    }
+
+    /// The same for a part of the value's text; `shown` is what a message may quote.
+    pub fn share_of(&self, text: &str, shown: &str, range: RangeInclusive<f64>) -> Option<f64> {
         // A percentage becomes a fraction of two: 99.9% is a little more than 0.999.
         const ROUNDING: f64 = 1e-9;
-        let share = self.share()?;
+        let share = match units::parse_share(text) {
+            Ok(share) => share,
+            Err(e) => {
+                let message = format!("`{}` must be a percentage, not `{shown}`", self.name);
+                // 0.2 is a fifth, not a fifth of a percent.
+                let meant = match units::parse_share(&format!("{text}%")) {
+                    Ok(share) if share <= 0.01 && text.contains('.') => Some(share_text(share * 100.0)),
+                    Ok(_) => Some(format!("{text}%")),
+                    Err(_) => None,
+                };
+                let hint = match meant.filter(|_| text == shown) {
+                    Some(meant) => format!("did you mean `{meant}`? {e}"),
+                    None => e.to_string(),
+                };
+                return self.reject(Code::BadValue, message, hint);
+            }
+        };
         if share < range.start() - ROUNDING || share > range.end() + ROUNDING {
             return self.out_of_range(&share_text(*range.start()), &share_text(*range.end()));
         }

@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use super::ai::names::ModelNames;
+use super::budget;
 use crate::config::checked::{ClientKey, ClientMode, Clients};
 use crate::config::diagnostic::{Code, Diagnostic, Span};
 use crate::config::names::Names;
@@ -14,11 +16,14 @@ const CLIENTS: Keys = Keys { path: "clients", known: &["mode", "keys"], not_yet:
 
 const CLIENT: Keys = Keys {
     path: "clients.keys",
-    known: &["name", "key", "key_sha256", "plan"],
+    known: &["name", "key", "key_sha256", "plan", "budget"],
     not_yet: &[],
     elsewhere: &[
         ("requests_per_minute", "limits stand in a plan, and the key names the plan"),
+        ("tokens_per_minute", "limits stand in a plan, and the key names the plan"),
         ("concurrent", "limits stand in a plan, and the key names the plan"),
+        ("total_budget", "a total is of a plan; of one key it is `budget`"),
+        ("usd", "it stands in `budget`: `budget: {usd: 50, per: day}`"),
     ],
 };
 
@@ -29,7 +34,7 @@ const MODES: &[(&str, ClientMode)] = &[
 ];
 
 /// The clients, and their names for the ACLs.
-pub(super) fn read(root: &Map<'_>, plans: &Names) -> (Option<Clients>, Names) {
+pub(super) fn read(root: &Map<'_>, plans: &Names, models: &ModelNames) -> (Option<Clients>, Names) {
     let nobody = Clients { mode: ClientMode::Passthrough, keys: Vec::new() };
     let Some(value) = root.get("clients") else {
         return (Some(nobody), Names::new("client key", Vec::new()));
@@ -47,7 +52,7 @@ pub(super) fn read(root: &Map<'_>, plans: &Names) -> (Option<Clients>, Names) {
     }
     let mut taken = Taken::default();
     let keys: Vec<Option<ClientKey>> =
-        items.unwrap_or_default().into_iter().map(|v| client(v, plans, &mut taken)).collect();
+        items.unwrap_or_default().into_iter().map(|v| client(v, plans, models, &mut taken)).collect();
     let names = Names::new("client key", taken.names);
     (keys.into_iter().collect::<Option<_>>().map(|keys| Clients { mode, keys }), names)
 }
@@ -60,7 +65,7 @@ struct Taken {
     digests: Vec<([u8; 32], usize)>,
 }
 
-fn client(value: Value<'_>, plans: &Names, taken: &mut Taken) -> Option<ClientKey> {
+fn client(value: Value<'_>, plans: &Names, models: &ModelNames, taken: &mut Taken) -> Option<ClientKey> {
     let Some(map) = Map::open(value, &CLIENT, "a client key") else {
         taken.names.push((String::new(), value.span()));
         return None;
@@ -92,11 +97,16 @@ fn client(value: Value<'_>, plans: &Names, taken: &mut Taken) -> Option<ClientKe
     };
     let digest = digest.and_then(|d| unique(&map, d, value.span().line, taken));
     let plan = map.get("plan").map(|v| plans.resolve(v));
+    let what = match &name {
+        Some(name) => format!("the budget of client key `{name}`"),
+        None => "the budget of a client key".to_owned(),
+    };
+    let budget = budget::read(&map, "budget", &budget::OF_CLIENT, &what, models.why_free(None));
     Some(ClientKey {
         name: name?,
         digest: digest?,
         plan: plan.map_or(Some(None), |p| p.map(Some))?,
-        budget: None,
+        budget: budget?,
     })
 }
 

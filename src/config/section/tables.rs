@@ -69,8 +69,8 @@ fn warn_short_expire(value: Value<'_>, counter: Counter, expire: Option<Duration
 }
 
 fn warn_no_price(value: Value<'_>, counter: Counter, models: &ModelNames) {
-    if matches!(counter, Counter::CostRate(_)) && !models.has_some() {
-        let message = "`cost_rate` stays at 0: no model has a price";
+    if let (Counter::CostRate(_), Some(why)) = (counter, models.why_free(None)) {
+        let message = format!("`cost_rate` stays at 0: {why}");
         let warning = Diagnostic::warning(Code::Conflict, value.span(), message);
         value.context.report(warning.hint("give prices in `ai.models`, or remove it"));
     }

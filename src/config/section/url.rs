@@ -66,6 +66,27 @@ fn parse(text: &str) -> Result<Url, Why> {
     Ok(Url { tls, host, port: port.unwrap_or(if tls { 443 } else { 80 }), base_path })
 }
 
+/// Why a text is not the url of a webhook, if it is none: unlike a server's it may have a query. Never quotes it.
+pub(super) fn why_no_webhook(text: &str) -> Option<&'static str> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Some("it must begin with `https://` or `http://`");
+    };
+    if !["https", "http"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return Some("the scheme must be https or http");
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if authority.contains('@') {
+        return Some("no user or password may be in it");
+    }
+    if path.contains('#') {
+        return Some("it has no fragment");
+    }
+    if !path.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b)) {
+        return Some("its path has a space, or a character that must be percent-encoded");
+    }
+    split_port(authority).and_then(|(name, _)| host(name)).err().map(|why| why.message)
+}
+
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), Why> {
     let bracket = authority.rfind(']').unwrap_or(0);
     let Some(colon) = authority.rfind(':').filter(|c| *c > bracket) else { return Ok((authority, None)) };
@@ -126,6 +147,26 @@ mod tests {
         assert_eq!(parse("http://[::1]:9003/").unwrap().authority(), "[::1]:9003");
         assert_eq!(parse("http://[::1]").unwrap().authority(), "[::1]");
         assert_eq!(parse("http://mock_1:80/").unwrap().authority(), "mock_1");
+    }
+
+    #[test]
+    fn a_webhook_is_a_url_that_may_have_a_query() {
+        for good in ["https://hooks.slack.com/services/T0/B0/x", "HTTP://[::1]:80/?a=b&c", "https://x"] {
+            assert_eq!(why_no_webhook(good), None, "{good}");
+        }
+        for (bad, part) in [
+            ("hooks.slack.com/services", "begin with"),
+            ("ftp://x", "scheme"),
+            ("https://", "no host"),
+            ("https://u:p@x/", "password"),
+            ("https://x/#a", "fragment"),
+            ("https://x/a b", "space"),
+            ("https://x/a\n", "space"),
+            ("https://a b/", "characters"),
+            ("https://x:0/", "port"),
+        ] {
+            assert!(why_no_webhook(bad).is_some_and(|why| why.contains(part)), "{bad:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::config::checked::Model;
 use crate::config::context::Context;
 use crate::config::diagnostic::{Code, Diagnostic, Span};
 use crate::config::names::Names;
@@ -22,6 +23,8 @@ pub(in crate::config) struct ModelNames {
     places: HashMap<String, usize>,
     /// The same for names in lower case.
     folded: HashMap<String, usize>,
+    /// Of each model whether it costs anything; `None` where the prices could not be read.
+    priced: Option<Vec<bool>>,
     /// The names could not be read: that one is missing would be a mistake that follows from another.
     broken: bool,
 }
@@ -35,7 +38,7 @@ impl ModelNames {
             entries.rev().collect::<HashMap<String, usize>>()
         };
         let (exact, folded) = (places(str::to_owned), places(str::to_ascii_lowercase));
-        ModelNames { names, places: exact, folded, list, broken }
+        ModelNames { names, places: exact, folded, list, priced: Some(Vec::new()), broken }
     }
 
     /// Where the file lists none.
@@ -46,6 +49,24 @@ impl ModelNames {
     /// Whether there is a list of models, so that others are unknown; true also when it could not be read.
     pub fn has_some(&self) -> bool {
         self.broken || self.models().next().is_some()
+    }
+
+    /// Tells what they cost; `None` after a mistake.
+    pub fn with_prices(self, models: Option<&[Model]>) -> ModelNames {
+        let priced = models.map(|models| models.iter().map(|m| m.input.max(m.output) > 0).collect());
+        ModelNames { priced, ..self }
+    }
+
+    /// Why calls cost nothing, those for `own` models or for all; `None` when they cost something, or when that is not
+    /// known after a mistake.
+    pub fn why_free(&self, own: Option<&[usize]>) -> Option<&'static str> {
+        let priced = self.priced.as_ref().filter(|_| !self.broken)?;
+        if !priced.contains(&true) {
+            return Some("no model has a price above 0");
+        }
+        let mut own = own?.iter();
+        let is_priced = |model: &usize| priced.get(*model).copied().unwrap_or(true);
+        (!own.any(is_priced)).then_some("none of its models has a price above 0")
     }
 
     /// The model that a value names, also by an alias; reports one that is not there.

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use crate::config::checked::{Ai, Backend, Plan};
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::reader::Map;
-use crate::config::tree::{Entry, Kind, Node};
 
 /// Only of a file without mistakes: a misspelt name would also make its model look unserved.
 pub(in crate::config::section) fn warn(
@@ -32,7 +31,7 @@ pub(in crate::config::section) fn warn(
     // Without mistakes, what was read and what the file has are in the same order.
     let ai_node = root.get("ai").map(|v| v.node);
     let in_file =
-        ai_node.and_then(|node| child(node, "models")).map_or(&[][..], |entry| entries(&entry.value));
+        ai_node.and_then(|node| node.child("models")).map_or(&[][..], |entry| entry.value.entries());
     for (at, (model, entry)) in ai.models.iter().zip(in_file).enumerate() {
         if is(&served, at) {
             continue;
@@ -45,13 +44,13 @@ pub(in crate::config::section) fn warn(
         };
         root.context.report(Diagnostic::warning(Code::Unused, entry.key.span, message).hint(hint));
     }
-    let in_file = root.get("plans").map_or(&[][..], |v| entries(v.node));
+    let in_file = root.get("plans").map_or(&[][..], |v| v.node.entries());
     for (plan, entry) in plans.iter().flatten().zip(in_file) {
         let Some(models) = &plan.models else { continue };
         if models.iter().any(|model| is(&reached, *model)) {
             continue;
         }
-        let span = child(&entry.value, "models").map_or(entry.key.span, |models| models.key.span);
+        let span = entry.value.child("models").map_or(entry.key.span, |models| models.key.span);
         let message = format!("no server knows any model of plan `{}`", plan.name);
         let hint = "its clients get 404 `model_not_found`; name one in the `models` of a server";
         root.context.report(Diagnostic::warning(Code::Unused, span, message).hint(hint));
@@ -79,15 +78,4 @@ fn reached(ai: &Ai, served: &[bool]) -> Vec<bool> {
         }
     }
     reached
-}
-
-fn entries(node: &Node) -> &[Entry] {
-    match &node.kind {
-        Kind::Map(entries) => entries,
-        _ => &[],
-    }
-}
-
-fn child<'a>(node: &'a Node, key: &str) -> Option<&'a Entry> {
-    entries(node).iter().find(|entry| entry.key.text == key)
 }
