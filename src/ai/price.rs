@@ -15,6 +15,11 @@ pub struct Price {
 }
 
 impl Price {
+    /// Whether nothing has a price.
+    pub fn is_free(&self) -> bool {
+        (self.input, self.output, self.cached_input) == (0, 0, 0)
+    }
+
     /// Micro-dollars, half up. `None` where the prompt or the completion is unknown; without a word on cached tokens none
     /// were. No token is paid twice: more cached tokens than the prompt has are as many as it has.
     pub fn cost(&self, usage: &Usage) -> Option<u64> {

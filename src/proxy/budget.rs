@@ -12,8 +12,7 @@ use crate::runtime::snapshot::Allowance;
 
 /// Reserves what the call may cost, or says that there is no money for it. What has no price costs nothing.
 pub fn reserve(context: &mut Context) -> Option<Outcome> {
-    let price = context.snapshot.ai.prices.get(context.call.as_ref()?.id?)?;
-    let estimate = price.cost(&call::expected(context)?)?;
+    let estimate = estimate(context, context.call.as_ref()?.id?)?;
     let accounts = payers(context).map(|budget| Account { purse: budget.purse.clone(), cap: budget.cap });
     match Wallet::reserve(accounts, estimate, clock::unix_time()) {
         Ok(wallet) => {
@@ -27,6 +26,21 @@ pub fn reserve(context: &mut Context) -> Option<Outcome> {
             Some(Outcome::Limited(Limit::Budget))
         }
         Err(_) => Some(Outcome::Limited(Limit::BudgetInFlight)),
+    }
+}
+
+/// What the call may cost with a model, by its index. `None`: it has no price.
+fn estimate(context: &Context, model: usize) -> Option<u64> {
+    let price = context.snapshot.ai.prices.get(model)?;
+    // Only what costs nothing whatever it takes passes where nothing is left.
+    Some(price.cost(&call::expected(context, Some(model))?)?.max(u64::from(!price.is_free())))
+}
+
+/// Whether there is money for the call with a model that is to stand in for its own, and may be dearer.
+pub fn affords(context: &Context, model: usize) -> bool {
+    match (&context.wallet, estimate(context, model)) {
+        (Some(wallet), Some(estimate)) => wallet.grow(estimate, clock::unix_time()),
+        _ => true,
     }
 }
 

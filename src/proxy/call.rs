@@ -175,10 +175,10 @@ fn allow(call: &mut AiCall, plan: Option<&NamedPlan>) -> bool {
     call.id.is_some_and(has)
 }
 
-/// The tokens that the call may take: what its plan reserves, and what is asked of budgets.
-pub fn expected(context: &Context) -> Option<Usage> {
+/// The tokens that the call may take of a model, by its index: what its plan reserves, and what is asked of budgets.
+pub fn expected(context: &Context, model: Option<usize>) -> Option<Usage> {
     let call = context.call.as_ref()?;
-    let ratios = context.snapshot.ai.ratios_of(call.id);
+    let ratios = context.snapshot.ai.ratios_of(model);
     let generates = call.dialect != Dialect::Other;
     let completion = call.call.max_tokens.or(generates.then(|| ratios.typical_completion()));
     Some(Usage {

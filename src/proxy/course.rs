@@ -25,7 +25,7 @@ use crate::proxy::body::Body;
 use crate::proxy::context::Context;
 use crate::proxy::feed::Feed;
 use crate::proxy::upstream_request::{self, Framing};
-use crate::proxy::{balance_key, worker::Worker};
+use crate::proxy::{balance_key, budget, worker::Worker};
 use crate::runtime::models::Known;
 use crate::runtime::snapshot::Backend;
 use crate::runtime::streams::{Gauge, Way};
@@ -110,11 +110,16 @@ impl<'a> Course<'a> {
     /// Goes on with the next model that stands in for the one that could not be had; false: there is none.
     pub fn next_model(&mut self, context: &mut Context) -> bool {
         let snapshot = context.snapshot.clone();
-        let Some(call) = &mut context.call else { return false };
-        while let Some(id) = call.route.chain.get(self.fallbacks).copied() {
+        while let Some(id) =
+            context.call.as_ref().and_then(|call| call.route.chain.get(self.fallbacks).copied())
+        {
             self.fallbacks += 1;
             let Some(name) = snapshot.ai.catalogue.name(id) else { continue };
             let Some(known) = self.backend.models.of(name) else { continue };
+            if !budget::affords(context, id) {
+                continue;
+            }
+            let Some(call) = &mut context.call else { return false };
             (call.model, call.id) = (name.clone(), Some(id));
             (self.known, self.before, self.tried) = (Some(known), context.attempts, Tried::default());
             return true;

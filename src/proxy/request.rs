@@ -111,6 +111,7 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     }
     asker::meet(context);
     if let Some(outcome) = budget::reserve(context).or_else(|| plan(context)) {
+        context.wallet = None;
         return Ok(outcome);
     }
     if !snapshot.ai.catalogue.is_empty() && call::lists_models(session.req_header()) {
@@ -198,7 +199,10 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 fn plan(context: &mut Context) -> Option<Outcome> {
     let client = context.identity.client()?;
     let plan = context.plan()?;
-    let estimate = plan.limits.tokens_per_minute.and_then(|_| call::expected(context)?.total());
+    let estimate = plan
+        .limits
+        .tokens_per_minute
+        .and_then(|_| call::expected(context, context.call.as_ref()?.id)?.total());
     let limits = &context.worker.shared.state.limits;
     match limits.admit(crate::stick::Key::digest(client.digest), &plan.limits, estimate, context.now()) {
         PlanVerdict::Admitted(admission) => {
