@@ -15,6 +15,7 @@ mod stats_page;
 mod trend;
 mod units;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -22,11 +23,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::admin::trend::Trend;
+use crate::ledger;
 use crate::runtime::snapshot::Server;
 use crate::runtime::state::State;
 use crate::runtime::store::Store;
 
 pub use prometheus::metric_names;
+
+type LedgerFigures = Box<dyn Fn() -> Option<ledger::Figures> + Send + Sync>;
 
 /// What there is to see, for both doors.
 pub struct View {
@@ -36,6 +40,8 @@ pub struct View {
     listeners: Vec<String>,
     /// Access log lines that could not be written.
     log_dropped: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Where calls are kept, and how that goes.
+    ledger: Option<(String, LedgerFigures)>,
     /// A stop was ordered.
     draining: AtomicBool,
     trend: Mutex<Trend>,
@@ -53,9 +59,20 @@ impl View {
             state: state.clone(),
             listeners,
             log_dropped: Box::new(log_dropped),
+            ledger: None,
             draining: AtomicBool::new(false),
             trend: Mutex::default(),
         }
+    }
+
+    /// Shows the ledger, too. `figures` gives nothing while it is off.
+    #[must_use]
+    pub fn with_ledger(
+        self,
+        file: &Path,
+        figures: impl Fn() -> Option<ledger::Figures> + Send + Sync + 'static,
+    ) -> View {
+        View { ledger: Some((file.display().to_string(), Box::new(figures))), ..self }
     }
 
     /// Since the start.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::admin::report::{Backend, Frontend, Report, Server, Table};
+use crate::admin::report::{Backend, Budget, Frontend, Ledger, Report, Server, Table};
 use crate::admin::units;
 use crate::pool::Status;
 
@@ -25,6 +25,8 @@ pub struct Notice {
 const ENOUGH_ANSWERS: u64 = 10;
 /// Of a limit, from here on it is worth a word.
 const NEARLY: f64 = 0.9;
+/// Budgets of clients that have a notice each; of more of them one says how many.
+const MOST_BUDGETS: usize = 5;
 
 pub fn notices(report: &Report) -> Vec<Notice> {
     let mut notices = Vec::new();
@@ -34,6 +36,10 @@ pub fn notices(report: &Report) -> Vec<Notice> {
     }
     for frontend in &report.frontends {
         of_frontend(frontend, &mut notices);
+    }
+    of_budgets(&report.budgets.list, report.node.at, &mut notices);
+    if let Some(ledger) = &report.ledger {
+        of_ledger(ledger, &mut notices);
     }
     for table in &report.tables {
         of_table(table, &mut notices);
@@ -186,6 +192,56 @@ fn of_frontend(frontend: &Frontend, notices: &mut Vec<Notice>) {
     if let Some(share) = failing(recent.responses.server_error, recent.requests) {
         let text = "of the last minute's requests were answered with 5xx";
         critical(notices, format!("Frontend {name}: {share:.0}% {text}."));
+    }
+}
+
+/// `now` in seconds since 1970. All and the plans each; of clients the first few.
+fn of_budgets(budgets: &[Budget], now: u64, notices: &mut Vec<Notice>) {
+    for state in ["used_up", "nearly_used_up"] {
+        let (clients, shared): (Vec<&Budget>, Vec<&Budget>) = budgets
+            .iter()
+            .filter(|budget| budget.state == state)
+            .partition(|budget| budget.scope == "client");
+        for budget in shared.into_iter().chain(clients.iter().copied().take(MOST_BUDGETS)) {
+            of_budget(budget, now, notices);
+        }
+        if let Some(more) = clients.len().checked_sub(MOST_BUDGETS).filter(|more| *more > 0) {
+            let text = if state == "used_up" { "is used up" } else { "is nearly used up" };
+            warning(notices, format!("The budget of {more} more clients {text}: see below."));
+        }
+    }
+}
+
+fn of_budget(budget: &Budget, now: u64, notices: &mut Vec<Notice>) {
+    let (whose, period) = (budget.whose(), budget.period);
+    let (spent, of) = (units::money(budget.spent_usd), units::money(budget.budget_usd));
+    let anew = units::seconds(budget.begins_anew_at.saturating_sub(now));
+    if budget.state == "used_up" {
+        let text =
+            format!("is used up ({spent} of {of} for this {period}): calls get 429 insufficient_quota");
+        let then = format!("It begins anew in {anew}; to let them through before, raise it and reload");
+        let message = format!("The budget of {whose} {text}. {then}.");
+        // One client's budget is between it and whoever gave it; the others hit everybody.
+        let severity = if budget.scope == "client" { Severity::Warning } else { Severity::Critical };
+        notices.push(Notice { severity, message });
+    } else {
+        let text = format!("is nearly used up: {spent} of {of} for this {period}. It begins anew in {anew}");
+        warning(notices, format!("The budget of {whose} {text}."));
+    }
+}
+
+fn of_ledger(ledger: &Ledger, notices: &mut Vec<Notice>) {
+    let Ledger { file, pending, lost, .. } = ledger;
+    if !ledger.durable {
+        let text =
+            format!("the disk takes no calls, {pending} wait in memory and would be lost with the process");
+        let then =
+            "Is there room, and may it be written? It is tried again by itself; the log says what is wrong";
+        warning(notices, format!("Ledger {file}: {text}. {then}."));
+    }
+    if *lost > 0 {
+        let text = "calls are in no ledger: the disk took none, and memory held no more. `tidegate usage` misses them";
+        warning(notices, format!("Ledger {file}: {lost} {text}."));
     }
 }
 

@@ -1,21 +1,27 @@
 //! Reads the cells, the pools and the tables into a [`Report`].
 
-use std::sync::Arc;
+mod models;
+pub mod spending;
 
 use crate::admin::View;
 use crate::admin::attention;
 use crate::admin::health::Readiness;
 use crate::admin::report::{
-    Backend, Check, Denied, Event, Events, Frontend, Model, Node, Quantiles, Recent, Report, Server, Table,
+    Backend, Check, Denied, Event, Events, Frontend, Listed, Node, Quantiles, Recent, Report, Server, Table,
 };
 use crate::admin::trend::{self, Reading, Readings, Subject};
 use crate::base::clock::{self, Tick};
 use crate::config::checked::TableKey;
 use crate::observe::events::KEPT;
-use crate::observe::histogram::Histogram;
-use crate::observe::stats::{ModelStats, Traffic, dollars};
+use crate::observe::histogram::{self, Histogram};
+use crate::observe::stats::Traffic;
 use crate::pool::Member;
 use crate::runtime::snapshot::{self, Snapshot};
+
+/// Of clients, and of clients' budgets, in a report.
+const MOST_CLIENTS: usize = 50;
+/// Of calls in flight in a report.
+const MOST_STREAMS: usize = 20;
 
 impl View {
     /// Everything as it stands.
@@ -28,31 +34,16 @@ impl View {
                 .map(|index| self.frontend(&snapshot, index, now))
                 .collect(),
             backends: snapshot.backends.iter().map(|backend| self.backend(backend, now)).collect(),
-            models: self.models(),
+            models: self.models(now),
+            clients: Listed::first(self.clients(&snapshot, now), MOST_CLIENTS),
+            budgets: self.budgets(&snapshot, MOST_CLIENTS),
+            streams: self.streams(MOST_STREAMS),
+            ledger: self.ledger(),
             tables: snapshot.tables.iter().map(table).collect(),
             events: self.events(None),
         };
         report.attention = attention::notices(&report);
         report
-    }
-
-    fn models(&self) -> Vec<Model> {
-        let costs = self.state.all_costs();
-        let cost_of = |name: &str| {
-            let own = costs.iter().filter(|((model, _), _)| model == name);
-            own.map(|(_, cost)| cost.micro_dollars()).reduce(|sum, cost| sum + cost).map(dollars)
-        };
-        let model = |(name, stats): (String, Arc<ModelStats>)| Model {
-            cost_usd: cost_of(&name),
-            name,
-            requests: stats.calls.get(),
-            prompt_tokens: stats.prompt_tokens.get(),
-            completion_tokens: stats.completion_tokens.get(),
-            cached_tokens: stats.cached_tokens.get(),
-            reasoning_tokens: stats.reasoning_tokens.get(),
-            output_token: quantiles(&stats.token_time),
-        };
-        self.state.all_model_stats().into_iter().map(model).collect()
     }
 
     /// What has changed lately, newest first; of one backend, or of all.
@@ -245,7 +236,10 @@ fn event(event: crate::observe::events::Event) -> Event {
 
 /// Since the start.
 fn quantiles(histogram: &Histogram) -> Quantiles {
-    let snapshot = histogram.snapshot();
+    of_snapshot(&histogram.snapshot())
+}
+
+fn of_snapshot(snapshot: &histogram::Snapshot) -> Quantiles {
     let at = |q| snapshot.quantile(q).map(|time| time.as_secs_f64());
     Quantiles { p50: at(0.5), p95: at(0.95), p99: at(0.99) }
 }

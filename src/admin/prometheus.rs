@@ -5,6 +5,7 @@ mod alerts;
 mod models;
 mod process;
 mod servers;
+mod spending;
 
 pub(super) use process::most_files;
 
@@ -50,6 +51,7 @@ const FAMILIES: &[&[Metric]] = &[
     BACKENDS,
     servers::SERVERS,
     models::MODELS,
+    spending::SPENDING,
     TABLES,
     alerts::ALERTS,
     NODE,
@@ -104,11 +106,6 @@ const REQUESTS: &[Metric] = &[
         "tidegate_first_byte_seconds",
         "From the first byte of a request to the first byte of its answer, by the server that answered.",
         |source, family| times(source, family, |server| server.stats.traffic.first_byte.snapshot()),
-    ),
-    histogram(
-        "tidegate_first_content_seconds",
-        "From the first byte of a request to the first content of its event stream, by the server that sent it.",
-        |source, family| times(source, family, |server| server.stats.traffic.first_content.snapshot()),
     ),
     counter(
         "tidegate_denied_total",
@@ -333,9 +330,16 @@ mod tests {
             assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
             assert_eq!(
                 metric.kind == Kind::Histogram,
-                ["_duration_seconds", "_byte_seconds", "_content_seconds", "_token_seconds"]
-                    .iter()
-                    .any(|end| metric.name.ends_with(end)),
+                [
+                    "_duration_seconds",
+                    "_byte_seconds",
+                    "_content_seconds",
+                    "_token_seconds",
+                    "_request_tokens",
+                    "_request_cost_usd"
+                ]
+                .iter()
+                .any(|end| metric.name.ends_with(end)),
                 "{}",
                 metric.name
             );

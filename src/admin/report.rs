@@ -1,10 +1,14 @@
 //! Everything the stats page shows, in plain values: what `/api/v1/status` sends as JSON and what the page is rendered
 //! from, so that the two cannot disagree. What is unknown is `null`, never 0.
 
+mod spending;
+
 use serde::{Serialize, Serializer};
 
 use crate::admin::attention::Notice;
 use crate::pool::Status;
+
+pub use spending::{Budget, Client, Ledger, Limits, Listed, Model, Stream};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -14,6 +18,14 @@ pub struct Report {
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
     pub models: Vec<Model>,
+    /// Those that cost most first.
+    pub clients: Listed<Client>,
+    /// All, then plans, then clients: of these the most spent first.
+    pub budgets: Listed<Budget>,
+    /// The oldest first; `/api/v1/streams` has all.
+    pub streams: Listed<Stream>,
+    /// `null`: it is off.
+    pub ledger: Option<Ledger>,
     pub tables: Vec<Table>,
     /// `/api/v1/events` has them for machines.
     #[serde(skip)]
@@ -243,25 +255,6 @@ pub struct Quantiles {
     pub p50: Option<f64>,
     pub p95: Option<f64>,
     pub p99: Option<f64>,
-}
-
-/// What a model took since the start.
-#[derive(Clone, Debug, Serialize)]
-pub struct Model {
-    /// `other` stands for all that the configuration does not list.
-    pub name: String,
-    /// Calls that ended, however they did.
-    pub requests: u64,
-    /// Those of `cached_tokens` included.
-    pub prompt_tokens: u64,
-    /// Those of `reasoning_tokens` included.
-    pub completion_tokens: u64,
-    pub cached_tokens: u64,
-    pub reasoning_tokens: u64,
-    /// `null` without a price.
-    pub cost_usd: Option<f64>,
-    /// Of event streams: seconds for each token after the first.
-    pub output_token: Quantiles,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -6,6 +6,7 @@ mod command;
 mod events;
 mod info;
 mod servers;
+mod streams;
 mod table;
 
 use std::sync::Arc;

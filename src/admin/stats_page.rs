@@ -3,10 +3,13 @@
 //! renderer, and what it shows cannot disagree with itself.
 
 mod backends;
+mod budgets;
+mod clients;
 mod events;
 mod frontends;
 mod html;
 mod models;
+mod streams;
 mod tables;
 
 use std::fmt::Write;
@@ -60,6 +63,9 @@ pub fn render(report: &Report) -> String {
     frontends::render(&mut out, &report.frontends);
     backends::render(&mut out, &report.backends);
     models::render(&mut out, &report.models);
+    clients::render(&mut out, &report.clients);
+    budgets::render(&mut out, &report.budgets, report.ledger.as_ref(), report.node.at);
+    streams::render(&mut out, &report.streams);
     events::render(&mut out, &report.events, report.node.at);
     tables::render(&mut out, &report.tables);
     footer(&mut out, &report.node);
@@ -117,7 +123,7 @@ fn footer(out: &mut String, node: &Node) {
         out,
         "<footer><p>process {} &middot; {} access log lines dropped &middot; figures for machines: \
          <a href=\"/metrics\">metrics</a>, <a href=\"/stats;csv\">CSV</a>, <a href=\"/api/v1/status\">JSON</a>, \
-         <a href=\"/api/v1/events\">events</a></p></footer>",
+         <a href=\"/api/v1/events\">events</a>, <a href=\"/api/v1/streams\">streams</a></p></footer>",
         node.pid,
         units::count(node.log_lines_dropped)
     );

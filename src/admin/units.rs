@@ -71,6 +71,22 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
+/// `$0`, `$0.0012`, `$12.35`, `$1,234`: cents are too coarse for one call, and too fine for thousands of dollars.
+pub fn money(dollars: f64) -> String {
+    if dollars == 0.0 {
+        "$0".to_owned()
+    } else if dollars < 0.00005 {
+        "<$0.0001".to_owned()
+    } else if dollars < 0.9995 {
+        format!("${dollars:.4}")
+    } else if dollars < 9_999.995 {
+        let cents = (dollars * 100.0).round() as u64;
+        format!("${}.{:02}", count(cents / 100), cents % 100)
+    } else {
+        format!("${}", count(dollars.round() as u64))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +103,10 @@ mod tests {
         assert_eq!(
             [0, 999, 1500, 32_000_000, 999_999, u64::MAX].map(bytes),
             ["0 B", "999 B", "1.5 kB", "32 MB", "1.0 MB", "18447 PB"]
+        );
+        assert_eq!(
+            [0.0, 0.00004, 0.0012, 0.99951, 12.345_1, 1234.5, 20_000.0].map(money),
+            ["$0", "<$0.0001", "$0.0012", "$1.00", "$12.35", "$1,234.50", "$20,000"]
         );
         assert_eq!([0.0, 0.3, 12.44, 1240.2].map(rate), ["0", "0.30", "12.4", "1,240"]);
     }

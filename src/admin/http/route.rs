@@ -21,6 +21,7 @@ const PATHS: &str = "\
 /stats;csv      the same figures as HAProxy's CSV
 /api/v1/status  the same figures as JSON
 /api/v1/events  what has changed lately, as JSON
+/api/v1/streams the calls and event streams in flight, as JSON
 /metrics        for Prometheus
 /health         200 while the process lives
 /ready          200 while it may take traffic
@@ -51,6 +52,7 @@ pub fn answer(view: &View, method: &Method, uri: &Uri, headers: &HeaderMap) -> R
         "/stats;csv" => respond(StatusCode::OK, TEXT, stats_csv::text(view)),
         "/api/v1/status" => json(&view.report()),
         "/api/v1/events" => json(&view.events(None)),
+        "/api/v1/streams" => json(&view.streams(usize::MAX)),
         "/metrics" => respond(StatusCode::OK, exposition::CONTENT_TYPE, prometheus::text(view)),
         _ => {
             let body = format!("nothing here; there is:\n\n{PATHS}");

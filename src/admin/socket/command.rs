@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::admin::View;
-use crate::admin::socket::{change, events, info, servers, table};
+use crate::admin::socket::{change, events, info, servers, streams, table};
 use crate::admin::stats_csv;
 use crate::observe::csv::{Column, Row};
 use crate::pool::server::Admin;
@@ -31,6 +31,7 @@ pub enum Answer {
 const COMMANDS: &[(&str, &str)] = &[
     ("disable server <backend>/<server>", "no traffic and no checks for a server (maintenance)"),
     ("enable server <backend>/<server>", "traffic and checks for a server again (state ready)"),
+    ("kill stream <number|request-id>", "end a call or an event stream in flight"),
     (
         "set server <backend>/<server> state <ready|drain|maint>",
         "set a server's state: drain lets requests in flight end, maint stops its checks too, ready ends both and \
@@ -45,6 +46,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("show servers [<backend>]", "report the state of every server in words"),
     ("show servers state [<backend>]", "report the state of every server in HAProxy's columns"),
     ("show stat [<iid|proxy> <type> <sid>]", "report counters of each proxy and server (CSV)"),
+    ("show streams", "report the calls and event streams in flight: who, where, tokens and cost so far"),
     ("show table", "report the stick tables"),
     (
         "show table <table> [<filter>]",
@@ -68,6 +70,8 @@ pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
         ["enable", "server", server, ..] => change::put(view, server, Admin::Ready),
         ["set", "server", server, rest @ ..] => change::set(view, server, rest),
         ["disable" | "enable" | "set", "server"] => change::put(view, "", Admin::Ready),
+        ["kill", "stream"] => streams::kill(view, ""),
+        ["kill", "stream", id, ..] => streams::kill(view, id),
         ["show", "version"] => format!("{}\n", env!("CARGO_PKG_VERSION")),
         ["show", "events"] => events::text(view, None),
         ["show", "events", backend] => events::text(view, Some(backend)),
@@ -78,6 +82,7 @@ pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
         ["show", "servers", "state"] => servers::in_columns(view, None),
         ["show", "servers", "state", backend] => servers::in_columns(view, Some(backend)),
         ["show", "servers", backend] => servers::in_words(view, Some(backend)),
+        ["show", "streams"] => streams::text(view),
         ["show", "table"] => table::list(view),
         ["show", "table", name, filter @ ..] => match table::entries(view, name, filter) {
             Ok(parts) => return Reply::Answer(Answer::Parts(parts)),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::admin::report::{Quantiles, Recent};
+use crate::admin::report::{Listed, Quantiles, Recent};
 use crate::admin::units;
 
 /// Where there is nothing to say.
@@ -66,7 +66,7 @@ pub fn share(out: &mut String, part: u64, recent: &Recent, class: &str) {
     }
 }
 
-pub fn latencies(out: &mut String, of: [Option<f64>; 3]) {
+pub fn latencies<const N: usize>(out: &mut String, of: [Option<f64>; N]) {
     for seconds in of {
         match seconds {
             Some(seconds) => {
@@ -79,6 +79,21 @@ pub fn latencies(out: &mut String, of: [Option<f64>; 3]) {
 
 pub fn all(quantiles: &Quantiles) -> [Option<f64>; 3] {
     [quantiles.p50, quantiles.p95, quantiles.p99]
+}
+
+/// Dollars; `None` is unknown.
+pub fn money(out: &mut String, dollars: Option<f64>) {
+    let Some(dollars) = dollars else { return out.push_str(UNKNOWN) };
+    let class = if dollars == 0.0 { " class=\"zero\"" } else { "" };
+    let _ = write!(out, "<td{class}>{}</td>", units::money(dollars));
+}
+
+/// `50 of 1,234: those that cost most`; nothing, where all of them are there.
+pub fn rest<T>(of: &Listed<T>, which: &str) -> String {
+    if of.rest() == 0 {
+        return String::new();
+    }
+    format!("{} of {}: {which}", units::count(of.list.len() as u64), units::count(of.total as u64))
 }
 
 pub fn bytes(out: &mut String, n: u64) {

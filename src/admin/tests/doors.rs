@@ -44,13 +44,13 @@ backends:
       two: {url: http://127.0.0.1:9002/v1, tier: 2}
 ";
 
-struct Node {
-    view: Arc<View>,
+pub(super) struct Node {
+    pub(super) view: Arc<View>,
     stop: watch::Sender<bool>,
 }
 
 /// One server up, one down, one client in the table with 7 requests, one with 2.
-fn node(config: &str) -> Node {
+pub(super) fn node(config: &str) -> Node {
     let state = Arc::new(State::new(Clock::fake()));
     let checked = load_text(std::path::Path::new("test.yaml"), config, &Nothing).unwrap();
     let snapshot = compile(&checked, &state).unwrap();
@@ -80,13 +80,13 @@ fn node(config: &str) -> Node {
     Node { view: Arc::new(view), stop: watch::channel(false).0 }
 }
 
-fn run<T>(test: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), test).await.unwrap() })
 }
 
 impl Node {
-    async fn http(&self) -> std::net::SocketAddr {
+    pub(super) async fn http(&self) -> std::net::SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         super::super::spawn(http::serve(listener, self.view.clone(), self.stop.subscribe()));
@@ -94,7 +94,7 @@ impl Node {
     }
 
     /// Sends a line to the socket, its end too, and gives the whole answer.
-    async fn command(&self, text: &str) -> String {
+    pub(super) async fn command(&self, text: &str) -> String {
         let name = format!("tidegate-admin-{}-{:p}.sock", std::process::id(), &raw const *text);
         let path = std::env::temp_dir().join(name);
         let listener = UnixListener::bind(&path).unwrap();
@@ -109,13 +109,18 @@ impl Node {
     }
 }
 
-struct Answer {
+pub(super) struct Answer {
     status: u16,
     head: String,
-    body: String,
+    pub(super) body: String,
 }
 
-async fn ask(address: std::net::SocketAddr, method: &str, path: &str, authorization: &str) -> Answer {
+pub(super) async fn ask(
+    address: std::net::SocketAddr,
+    method: &str,
+    path: &str,
+    authorization: &str,
+) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let credentials = match authorization {
         "" => String::new(),
@@ -140,6 +145,7 @@ fn every_path_answers() {
             ("/stats;csv", "text/plain", "ai,BACKEND,"),
             ("/api/v1/status", "application/json", "\"reason\":\"connection refused\""),
             ("/api/v1/events", "application/json", "\"why\":\"connection refused\""),
+            ("/api/v1/streams", "application/json", "{\"total\":0,\"list\":[]}"),
             ("/metrics", "text/plain; version=0.0.4", "# TYPE tidegate_requests_total counter\n"),
             ("/health", "text/plain", "alive"),
         ] {

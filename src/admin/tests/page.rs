@@ -1,4 +1,4 @@
-use super::sample;
+use super::{sample, spending};
 use crate::admin::attention::{self, Severity};
 use crate::admin::report::Report;
 use crate::admin::stats_page;
@@ -22,6 +22,14 @@ fn page_shows_everything_and_escapes_names() {
         "<td>182 ms<small>840 ms</small></td>",
         "failover <i>tier 1 &rarr;</i> tier 2",
         "81 hedges, 42 won, 3 refused",
+        "Clients <small>5 of 61: those that cost most",
+        "<td class=\"full\">$0<i>/$500.00</i></td>",
+        ">893,200<i>/1,000,000</i></td>",
+        "<td class=\"near\">84%</td>",
+        "calls are kept in /var/lib/tidegate/usage.db: 812,344 written, 3 waiting",
+        "calls and event streams: 3 of 43",
+        "req-4711-8f3a2c&lt;i&gt;",
+        "<td>$0.0297</td>",
     ] {
         assert!(page.contains(text), "{text}");
     }
@@ -62,6 +70,7 @@ fn calm() -> Report {
     let mut report = sample::report();
     report.backends.remove(0);
     report.tables.pop();
+    report.budgets.list.clear();
     for backend in &mut report.backends {
         (backend.queue, backend.queue_refusals) = (0, 0);
     }
@@ -134,6 +143,38 @@ fn what_keeps_a_server_out_says_why_and_for_how_long() {
     assert_eq!((severity, message.as_str()), (Severity::Warning, text));
     let (_, message) = one_notice(|report| report.backends[0].helping_tier = Some(2));
     assert!(message.contains("tier 2 helps out"), "{message}");
+}
+
+#[test]
+fn a_budget_that_is_used_up_says_what_comes_of_it_and_when_it_ends() {
+    let with = |scope, name, spent| {
+        one_notice(|report| report.budgets.list.push(spending::budget(scope, name, "month", 100.0, spent)))
+    };
+    let (severity, message) = with("client", "mobile", 81.0);
+    let text = "The budget of client mobile is nearly used up: $81.00 of $100.00 for this month. It begins anew in 9h 13m.";
+    assert_eq!((severity, message.as_str()), (Severity::Warning, text));
+    let (severity, message) = with("client", "mobile", 100.0);
+    let text = "The budget of client mobile is used up ($100.00 of $100.00 for this month): calls get 429 \
+                insufficient_quota. It begins anew in 9h 13m; to let them through before, raise it and reload.";
+    assert_eq!((severity, message.as_str()), (Severity::Warning, text));
+    let (severity, message) = with("all", "", 101.0);
+    assert_eq!((severity, message.contains("budget of all clients is used up")), (Severity::Critical, true));
+    let mut report = calm();
+    let mine = |n: usize| spending::budget("client", &format!("client-{n}"), "day", 10.0, 9.0);
+    report.budgets.list = (0..12).map(mine).collect();
+    let notices = attention::notices(&report);
+    assert_eq!(notices.len(), 6, "{notices:?}");
+    assert!(notices[5].message.contains("7 more clients"));
+}
+
+#[test]
+fn a_ledger_that_is_not_durable_is_a_warning() {
+    let (severity, message) =
+        one_notice(|report| report.ledger.as_mut().into_iter().for_each(|ledger| ledger.durable = false));
+    assert_eq!((severity, message.contains("3 wait in memory")), (Severity::Warning, true), "{message}");
+    let (_, message) =
+        one_notice(|report| report.ledger.as_mut().into_iter().for_each(|ledger| ledger.lost = 7));
+    assert!(message.contains("7 calls are in no ledger"), "{message}");
 }
 
 #[test]

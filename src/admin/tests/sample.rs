@@ -5,6 +5,7 @@ use crate::admin::report::{
     Backend, Check, Denied, Event, Events, Failures, Frontend, Model, Node, Quantiles, Recent, Report,
     Responses, Server, Table,
 };
+use crate::admin::tests::spending;
 use crate::pool::Status;
 
 pub fn report() -> Report {
@@ -50,6 +51,10 @@ pub fn report() -> Report {
             Backend { active_tier: Some(1), ..backend("images", vec![quiet()]) },
         ],
         models: vec![model("gpt-4.1", Some(12.345)), model("<other>", None)],
+        clients: spending::clients(),
+        budgets: spending::budgets(),
+        streams: spending::streams(),
+        ledger: Some(spending::ledger()),
         tables: vec![table("by_ip", 61_234, 100_000, 0), table("by_key", 1000, 1000, 12)],
         events: events(),
     };
@@ -254,11 +259,14 @@ fn model(name: &str, cost_usd: Option<f64>) -> Model {
     Model {
         name: name.into(),
         requests: 1200,
+        requests_per_second: 2.3,
+        tokens_per_second: 1840.0,
         prompt_tokens: 1_234_567,
         completion_tokens: 45_678,
         cached_tokens: 100_000,
         reasoning_tokens: 0,
         cost_usd,
+        first_content: Quantiles { p50: Some(0.41), p95: Some(1.9), p99: None },
         output_token: Quantiles { p50: Some(0.011), p95: Some(0.034), p99: None },
     }
 }
