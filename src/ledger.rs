@@ -4,9 +4,11 @@
 
 mod backlog;
 mod call;
+mod error;
 mod insert;
 mod reader;
 mod restore;
+mod retention;
 mod schema;
 mod store;
 mod writer;
@@ -25,8 +27,8 @@ use writer::Writer;
 
 pub use crate::config::checked::Keep;
 pub use call::Call;
+pub use error::Error;
 pub use restore::Totals;
-pub use store::Error;
 
 /// The name of the file in `state_dir`.
 pub const FILE: &str = "usage.db";

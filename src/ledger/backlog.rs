@@ -22,11 +22,13 @@ pub struct Backlog {
     len: usize,
     most: usize,
     last: i64,
+    /// An empty block to go on with, so that a usual day allocates none.
+    spare: Option<Block>,
 }
 
 impl Backlog {
     pub fn new(most: usize) -> Backlog {
-        Backlog { blocks: VecDeque::with_capacity(most / BATCH + 2), len: 0, most, last: 0 }
+        Backlog { blocks: VecDeque::with_capacity(most / BATCH + 2), len: 0, most, last: 0, spare: None }
     }
 
     pub fn len(&self) -> usize {
@@ -40,7 +42,7 @@ impl Backlog {
         match self.blocks.back_mut() {
             Some(block) if block.len() < BATCH => block.push_back(entry),
             _ => {
-                let mut block = VecDeque::with_capacity(BATCH);
+                let mut block = self.spare.take().unwrap_or_else(|| VecDeque::with_capacity(BATCH));
                 block.push_back(entry);
                 self.blocks.push_back(block);
             }
@@ -64,6 +66,18 @@ impl Backlog {
         self.len += block.len();
         self.blocks.push_front(block);
         self.shrink()
+    }
+
+    /// Gives all of them up; how many.
+    pub fn clear(&mut self) -> u64 {
+        self.blocks.clear();
+        u64::try_from(std::mem::take(&mut self.len)).unwrap_or(u64::MAX)
+    }
+
+    /// Takes an empty block back for later.
+    pub fn recycle(&mut self, empty: Block) {
+        debug_assert!(empty.is_empty());
+        self.spare = Some(empty);
     }
 
     fn shrink(&mut self) -> u64 {

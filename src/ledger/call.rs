@@ -40,4 +40,13 @@ impl Call {
     pub(super) fn failed(&self) -> bool {
         self.status.is_none_or(|status| status >= 400)
     }
+
+    /// Whether a provider may ask money for it: nobody does for an error.
+    pub(super) fn is_billable(&self) -> bool {
+        self.status.is_none_or(|status| status < 400)
+    }
+
+    pub(super) fn tokens_unknown(&self) -> bool {
+        self.prompt.is_none() || self.completion.is_none()
+    }
 }

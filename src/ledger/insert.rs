@@ -27,6 +27,11 @@ struct Sums {
     reasoning: Option<i64>,
     cost: Option<i64>,
     unpriced: i64,
+    uncounted: i64,
+    /// Tokens of the calls with a cost.
+    priced_prompt: i64,
+    priced_completion: i64,
+    priced_cached: i64,
 }
 
 impl Sums {
@@ -39,7 +44,13 @@ impl Sums {
         add(&mut self.cached, call.cached);
         add(&mut self.reasoning, call.reasoning);
         add(&mut self.cost, call.cost);
-        self.unpriced += i64::from(call.cost.is_none() && call.status.is_none_or(|status| status < 400));
+        self.unpriced += i64::from(call.cost.is_none() && call.is_billable());
+        self.uncounted += i64::from(call.tokens_unknown() && call.is_billable());
+        if call.cost.is_some() {
+            self.priced_prompt += whole(call.prompt).unwrap_or(0);
+            self.priced_completion += whole(call.completion).unwrap_or(0);
+            self.priced_cached += whole(call.cached).unwrap_or(0);
+        }
     }
 }
 
@@ -68,8 +79,9 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?
 /// A sum that nobody knew anything of stays NULL.
 const ADD_UP: &str = "
 INSERT INTO totals (hour, client, plan, model, backend, server, requests, failed, estimated,
-    prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost, unpriced)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+    prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost, unpriced, uncounted,
+    priced_prompt_tokens, priced_completion_tokens, priced_cached_tokens)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
 ON CONFLICT (hour, client, plan, model, backend, server) DO UPDATE SET
     requests = requests + excluded.requests,
     failed = failed + excluded.failed,
@@ -81,7 +93,11 @@ ON CONFLICT (hour, client, plan, model, backend, server) DO UPDATE SET
     reasoning_tokens =
         coalesce(reasoning_tokens + excluded.reasoning_tokens, reasoning_tokens, excluded.reasoning_tokens),
     cost = coalesce(cost + excluded.cost, cost, excluded.cost),
-    unpriced = unpriced + excluded.unpriced";
+    unpriced = unpriced + excluded.unpriced,
+    uncounted = uncounted + excluded.uncounted,
+    priced_prompt_tokens = priced_prompt_tokens + excluded.priced_prompt_tokens,
+    priced_completion_tokens = priced_completion_tokens + excluded.priced_completion_tokens,
+    priced_cached_tokens = priced_cached_tokens + excluded.priced_cached_tokens";
 
 const ADVANCE: &str = "
 INSERT INTO writers (id, last, seen) VALUES (?1, ?2, ?3)
@@ -162,6 +178,10 @@ fn add_up(add: &mut Statement<'_>, key: &Key<'_>, sums: &Sums) -> rusqlite::Resu
         sums.reasoning,
         sums.cost,
         sums.unpriced,
+        sums.uncounted,
+        sums.priced_prompt,
+        sums.priced_completion,
+        sums.priced_cached,
     ])?;
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! The file opened to be read, while the balancer runs and when it does not. Nothing is ever changed by it.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::store::Error;
+use super::error::Error;
 use super::{FILE, schema};
 
 /// How long a reader waits for somebody who holds the file for himself.
@@ -46,8 +47,36 @@ impl Reader {
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
-    Ok(connection)
+    let open = |name: &Path, flags: OpenFlags| {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | flags;
+        let connection = Connection::open_with_flags(name, flags)?;
+        connection.busy_timeout(BUSY)?;
+        schema::version_of(&connection).map(|_| connection)
+    };
+    match open(path, OpenFlags::empty()) {
+        // In a directory that this user may not write to, SQLite cannot make the files by which readers and writers
+        // find each other. Where nobody writes none are needed.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && nobody_writes(path) => {
+            open(&immutable(path), OpenFlags::SQLITE_OPEN_URI).map_err(|_| error)
+        }
+        result => result,
+    }
+}
+
+fn nobody_writes(path: &Path) -> bool {
+    let mut journal = path.to_owned().into_os_string();
+    journal.push("-wal");
+    std::fs::metadata(journal).map_or(true, |file| file.len() == 0)
+}
+
+fn immutable(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'%' | b'?' | b'#' => name.push(format!("%{byte:02X}")),
+            _ => name.push(std::ffi::OsStr::from_bytes(std::slice::from_ref(byte))),
+        }
+    }
+    name.push("?immutable=1");
+    PathBuf::from(name)
 }

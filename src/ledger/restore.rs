@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::error::Error;
 use super::reader;
-use super::store::Error;
 use crate::base::calendar;
 
 /// Micro-dollars of this UTC day, and of this UTC month. Who is not there spent nothing.

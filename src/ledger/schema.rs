@@ -4,7 +4,7 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// Each takes the file from the version of its place to the next.
-const STEPS: &[&str] = &[V1];
+const STEPS: &[&str] = &[V1, V2];
 
 /// What this tidegate writes.
 pub fn version() -> i64 {
@@ -63,6 +63,44 @@ CREATE TABLE writers (
 );
 ";
 
+/// Of calls with a cost, how many tokens they had: what these would have cost elsewhere can be told exactly. Of calls that were
+/// written before it is taken for granted that all had one. The views are for people.
+const V2: &str = "
+ALTER TABLE totals ADD COLUMN uncounted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE totals ADD COLUMN priced_prompt_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE totals ADD COLUMN priced_completion_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE totals ADD COLUMN priced_cached_tokens INTEGER NOT NULL DEFAULT 0;
+UPDATE totals SET
+    priced_prompt_tokens = coalesce(prompt_tokens, 0),
+    priced_completion_tokens = coalesce(completion_tokens, 0),
+    priced_cached_tokens = coalesce(cached_tokens, 0)
+WHERE cost IS NOT NULL;
+CREATE VIEW usage_by_hour AS
+    SELECT strftime('%Y-%m-%dT%H:00Z', hour, 'unixepoch') AS hour, client, plan, model, backend, server, requests,
+        failed, estimated, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost / 1e6 AS usd,
+        unpriced, uncounted
+    FROM totals;
+CREATE VIEW usage_by_day AS
+    SELECT date(hour, 'unixepoch') AS day, client, plan, model, backend, server, sum(requests) AS requests,
+        sum(failed) AS failed, sum(estimated) AS estimated, sum(prompt_tokens) AS prompt_tokens,
+        sum(completion_tokens) AS completion_tokens, sum(cached_tokens) AS cached_tokens,
+        sum(reasoning_tokens) AS reasoning_tokens, sum(cost) / 1e6 AS usd, sum(unpriced) AS unpriced,
+        sum(uncounted) AS uncounted
+    FROM totals GROUP BY hour / 86400, client, plan, model, backend, server;
+CREATE VIEW usage_by_month AS
+    SELECT strftime('%Y-%m', hour, 'unixepoch') AS month, client, plan, model, backend, server,
+        sum(requests) AS requests, sum(failed) AS failed, sum(estimated) AS estimated,
+        sum(prompt_tokens) AS prompt_tokens, sum(completion_tokens) AS completion_tokens,
+        sum(cached_tokens) AS cached_tokens, sum(reasoning_tokens) AS reasoning_tokens, sum(cost) / 1e6 AS usd,
+        sum(unpriced) AS unpriced, sum(uncounted) AS uncounted
+    FROM totals GROUP BY 1, client, plan, model, backend, server;
+CREATE VIEW calls_in_words AS
+    SELECT strftime('%Y-%m-%dT%H:%M:%SZ', at / 1000, 'unixepoch') AS time, request_id, client, plan, model, backend,
+        server, status, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost / 1e6 AS usd, estimated,
+        stream, attempts, duration_ms, first_content_ms
+    FROM calls;
+";
+
 /// The version of a file; 0 of one that is empty.
 pub fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
@@ -90,4 +128,13 @@ fn apply(transaction: &Transaction<'_>, found: i64) -> rusqlite::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes a file as an older tidegate made it.
+#[cfg(test)]
+pub(super) fn make(connection: &Connection, version: i64) {
+    for (step, number) in STEPS.iter().zip(1i64..).filter(|(_, number)| *number <= version) {
+        connection.execute_batch(step).unwrap();
+        connection.pragma_update(None, "user_version", number).unwrap();
+    }
 }

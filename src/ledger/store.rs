@@ -1,5 +1,4 @@
-//! The open file: how it is opened, whether it is still the one that its path names, and what is wrong with it in words
-//! that say what to do.
+//! The open file: how it is opened, whether it is still the one that its path names, and how its journal is kept small.
 
 use std::fs;
 use std::io;
@@ -7,45 +6,28 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
-use thiserror::Error;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
 
+use super::error::Error;
 use super::{FILE, schema};
 
 /// How long a transaction waits for one of another process.
 const BUSY: Duration = Duration::from_millis(500);
 
-#[derive(Debug, Error)]
-pub enum Error {
-    #[error("cannot make the directory {}: {cause}. Check `global.state_dir` and who may write there", path.display())]
-    Directory { path: PathBuf, cause: io::Error },
-    #[error(
-        "{} was written by a newer tidegate: its schema is {found}, this one knows {known}. It is left alone; start the \
-         newer one, or move the file away to begin anew", path.display()
-    )]
-    Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("cannot read {}: {cause}", path.display())]
-    Unreadable { path: PathBuf, cause: io::Error },
-    #[error("{}", in_words(path, cause))]
-    Sqlite { path: PathBuf, cause: rusqlite::Error },
-    #[error("{} was removed or replaced while it was open; a new one is begun", path.display())]
-    Moved { path: PathBuf },
-}
+/// A journal of this size is emptied. SQLite does that by itself at half of it, unless somebody reads at that moment.
+const LARGE_JOURNAL: u64 = 8 << 20;
 
-impl Error {
-    /// What is there is no database, or one that is broken.
-    pub fn is_damage(&self) -> bool {
-        let Error::Sqlite { cause, .. } = self else { return false };
-        matches!(cause.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
-    }
-}
+/// Device and inode: which file it is, whatever its name.
+pub type Identity = (u64, u64);
 
 #[derive(Debug)]
 pub struct Store {
     pub connection: Connection,
     pub path: PathBuf,
-    /// Device and inode of the file that is open.
-    identity: (u64, u64),
+    pub identity: Identity,
+    /// The file's journal.
+    journal: Option<Identity>,
 }
 
 impl Store {
@@ -56,28 +38,69 @@ impl Store {
         // SQLite would let everybody read it. What fails here is told by SQLite, in the same words as ever.
         let _ = fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(&path);
         let wrong = |cause| Error::Sqlite { path: path.clone(), cause };
-        let mut connection = open(&path).map_err(wrong)?;
+        let mut connection = connect(&path).map_err(wrong)?;
         let found = schema::migrate(&mut connection).map_err(wrong)?;
         if found > schema::version() {
             return Err(Error::Newer { path, found, known: schema::version() });
         }
-        let Some(identity) = identity(&path) else { return Err(Error::Moved { path }) };
-        Ok(Store { connection, path, identity })
+        // Told now, not with the first call: that it may not be written, or is locked.
+        connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(wrong)?;
+        let Some(identity) = identity(dir) else { return Err(Error::Moved { path }) };
+        let journal = identity_of(&beside(&path, "-wal"));
+        Ok(Store { connection, path, identity, journal })
     }
 
     /// Whether the path names another file by now, or none: then what is written goes nowhere.
     pub fn has_moved(&self) -> bool {
-        identity(&self.path) != Some(self.identity)
+        identity_of(&self.path) != Some(self.identity)
     }
 
     pub fn wrong(&self, cause: rusqlite::Error) -> Error {
         Error::Sqlite { path: self.path.clone(), cause }
     }
+
+    /// Bytes of the journal.
+    pub fn journal(&self) -> u64 {
+        fs::metadata(beside(&self.path, "-wal")).map_or(0, |file| file.len())
+    }
+
+    /// Empties a journal that grew large. How large it still is: whoever reads a moment of the past holds it.
+    pub fn shrink_journal(&self) -> rusqlite::Result<u64> {
+        if self.journal() > LARGE_JOURNAL {
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        }
+        Ok(self.journal())
+    }
 }
 
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+impl Drop for Store {
+    /// SQLite would clean up at the path of a file that is not there any more, whose journal it is or not. And the journal
+    /// of one that was replaced must not be there when its successor is opened: SQLite would write it over that.
+    fn drop(&mut self) {
+        if !self.has_moved() {
+            return;
+        }
+        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        let journal = beside(&self.path, "-wal");
+        if self.journal.is_some() && identity_of(&journal) == self.journal {
+            let _ = fs::remove_file(journal);
+            let _ = fs::remove_file(beside(&self.path, "-shm"));
+        }
+    }
+}
+
+/// SQLite's own files have the name of the database and a suffix.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     // A newer file is not even given another journal.
@@ -88,38 +111,26 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
+/// Which file the directory has now.
+pub fn identity(dir: &Path) -> Option<Identity> {
+    identity_of(&dir.join(FILE))
+}
+
+fn identity_of(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
-/// Takes a file that is no database out of the way, with what belongs to it. Its new name.
-pub fn move_aside(dir: &Path, unix: Duration) -> io::Result<PathBuf> {
-    let name = format!("{FILE}.damaged-{}", unix.as_secs());
-    let aside = dir.join(&name);
-    fs::rename(dir.join(FILE), &aside)?;
-    for suffix in ["-wal", "-shm"] {
-        let _ = fs::rename(dir.join(format!("{FILE}{suffix}")), dir.join(format!("{name}{suffix}")));
+/// Takes a file that is no database out of the way, with what belongs to it. Its new name; `None` where another process
+/// has done so.
+pub fn move_aside(dir: &Path, file: Identity, unix: Duration) -> io::Result<Option<PathBuf>> {
+    if identity(dir) != Some(file) {
+        return Ok(None);
     }
-    Ok(aside)
-}
-
-fn in_words(path: &Path, cause: &rusqlite::Error) -> String {
-    let file = path.display();
-    let what = match cause.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full; make room on its file system",
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            "it may not be written: a read-only file system, or the wrong owner"
-        }
-        Some(ErrorCode::CannotOpen) => {
-            "it cannot be opened; check that the directory is there and who may write to it"
-        }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
-            "another program has locked it; end the open transaction (in a `sqlite3` shell: COMMIT)"
-        }
-        Some(ErrorCode::SystemIoFailure) => "the disk reports an error; look at the kernel's log",
-        Some(ErrorCode::NotADatabase) => "it is no database",
-        Some(ErrorCode::DatabaseCorrupt) => "it is damaged",
-        _ => return format!("{file}: {cause}"),
-    };
-    format!("{file}: {what} ({cause})")
+    let path = dir.join(FILE);
+    let aside = beside(&path, &format!(".damaged-{}", unix.as_secs()));
+    fs::rename(&path, &aside)?;
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::rename(beside(&path, suffix), beside(&aside, suffix));
+    }
+    Ok(Some(aside))
 }

@@ -1,4 +1,5 @@
-//! The thread that writes: gathers for a moment, writes a batch, and keeps in memory what the disk does not take.
+//! The thread that writes: gathers for a moment, writes a batch, and keeps in memory what the disk does not take. Between
+//! batches it deletes what is old and keeps the journal small.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,8 +7,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::backlog::Block;
-use super::store::{self, Error, Store};
-use super::{BATCH, Change, Keep, Shared};
+use super::error::Error;
+use super::retention::{self, Retention};
+use super::store::{self, Identity, Store};
+use super::{BATCH, Change, FILE, Keep, Shared};
 use crate::base::clock::{self, Clock, Tick};
 
 /// How long calls are gathered before they are written together: with the time to write, what a kill can cost.
@@ -16,22 +19,28 @@ const GATHER: Duration = Duration::from_millis(250);
 /// Between two tries while the disk takes nothing.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Between two words about lost calls.
-const TELL_LOST: Duration = Duration::from_secs(10);
+/// Between two words about lost calls, or about a new reason why the disk takes nothing.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
+/// A journal of this size is worth a word: somebody has been reading one moment of the past for long.
+const HUGE_JOURNAL: u64 = 256 << 20;
 
 pub struct Writer<T> {
     shared: Arc<Shared>,
     dir: PathBuf,
-    #[expect(dead_code, reason = "retention follows")]
-    keep: Keep,
     /// The number of this process.
     number: i64,
     told: T,
     clock: Clock,
     store: Option<Store>,
+    /// The file that was opened last, or could not be.
+    file: Option<Identity>,
     trouble: Option<Trouble>,
+    retention: Retention,
     /// Calls that were told to be lost, and when.
     told_lost: (u64, Tick),
+    /// The next look at the journal, and the next word about it.
+    journal: (Tick, Tick),
 }
 
 /// The disk takes nothing.
@@ -39,6 +48,8 @@ struct Trouble {
     again: Tick,
     /// Calls that waited and are written by now.
     kept: u64,
+    why: String,
+    told: Tick,
 }
 
 impl<T: Fn(Change)> Writer<T> {
@@ -46,13 +57,15 @@ impl<T: Fn(Change)> Writer<T> {
         Writer {
             shared,
             dir: dir.to_owned(),
-            keep,
             number,
             told,
             clock: Clock::real(),
             store: None,
+            file: None,
             trouble: None,
+            retention: Retention::new(keep),
             told_lost: (0, Tick(0)),
+            journal: (Tick(0), Tick(0)),
         }
     }
 
@@ -65,7 +78,6 @@ impl<T: Fn(Change)> Writer<T> {
             }
         }
         self.store = None;
-        self.tell_lost(true);
         self.shared.queue.lock().ended = true;
         self.shared.ended.notify_all();
     }
@@ -73,8 +85,8 @@ impl<T: Fn(Change)> Writer<T> {
     /// Until there is a batch, time is up, or the ledger stops: whether it does.
     fn wait(&self) -> bool {
         let mut queue = self.shared.queue.lock();
-        let opened = self.store.is_some() || self.trouble.is_some();
-        if opened && !queue.stop && (queue.backlog.len() < BATCH || self.trouble.is_some()) {
+        let begun = self.store.is_some() || self.trouble.is_some();
+        if begun && !queue.stop && (queue.backlog.len() < BATCH || self.trouble.is_some()) {
             self.shared.work.wait_for(&mut queue, GATHER);
         }
         queue.stop
@@ -83,16 +95,21 @@ impl<T: Fn(Change)> Writer<T> {
     fn turn(&mut self, stop: bool) {
         let now = self.clock.now();
         if stop || self.trouble.as_ref().is_none_or(|trouble| now >= trouble.again) {
-            match self.write_all(stop) {
-                Ok(()) => self.recovered(),
-                Err(error) => self.degraded(&error),
+            // A file that is gone, or of no use, is one to begin anew; what waits goes there at once.
+            for _ in 0..2 {
+                match self.write_all(stop).and_then(|()| if stop { Ok(()) } else { self.tidy() }) {
+                    Ok(()) => self.recovered(),
+                    Err(error) if self.degraded(&error) => continue,
+                    Err(_) => {}
+                }
+                break;
             }
         }
         if stop {
-            let left = self.shared.queue.lock().backlog.len();
-            self.shared.lost.fetch_add(u64::try_from(left).unwrap_or(u64::MAX), Ordering::Relaxed);
+            let left = self.shared.queue.lock().backlog.clear();
+            self.shared.lost.fetch_add(left, Ordering::Relaxed);
         }
-        self.tell_lost(false);
+        self.tell_lost(stop);
     }
 
     /// Writes what waits; of a steady flow whole batches only, after the first.
@@ -109,21 +126,33 @@ impl<T: Fn(Change)> Writer<T> {
             let len = u64::try_from(block.len()).unwrap_or(u64::MAX);
             self.shared.in_hand.store(len, Ordering::Relaxed);
             drop(queue);
-            let result = self.write(&block);
-            match result {
-                Ok(written) => {
-                    self.shared.written.fetch_add(written, Ordering::Relaxed);
-                    self.shared.in_hand.store(0, Ordering::Relaxed);
-                    if let Some(trouble) = &mut self.trouble {
-                        trouble.kept += len;
-                    }
-                }
+            match self.write(&block) {
+                Ok(()) => self.written(block),
                 Err(error) => {
                     self.put_back(block);
                     return Err(error);
                 }
             }
         }
+    }
+
+    fn write(&mut self, block: &Block) -> Result<(), Error> {
+        let Some(store) = &mut self.store else { return Ok(()) };
+        store.write(self.number, block).map_err(|cause| store.wrong(cause))?;
+        // What went into a file that has no name any more is nowhere.
+        if store.has_moved() { Err(Error::Moved { path: store.path.clone() }) } else { Ok(()) }
+    }
+
+    fn written(&mut self, mut block: Block) {
+        let written = u64::try_from(block.len()).unwrap_or(0);
+        if let Some(trouble) = &mut self.trouble {
+            trouble.kept += written;
+        }
+        block.clear();
+        let mut queue = self.shared.queue.lock();
+        queue.backlog.recycle(block);
+        self.shared.in_hand.store(0, Ordering::Relaxed);
+        self.shared.written.fetch_add(written, Ordering::Relaxed);
     }
 
     fn put_back(&self, block: Block) {
@@ -134,43 +163,87 @@ impl<T: Fn(Change)> Writer<T> {
         self.shared.lost.fetch_add(lost, Ordering::Relaxed);
     }
 
-    fn write(&mut self, block: &Block) -> Result<u64, Error> {
-        let Some(store) = &mut self.store else { return Ok(0) };
-        let written = store.write(self.number, block).map_err(|cause| store.wrong(cause))?;
-        // What went into a file that has no name any more is nowhere.
-        if store.has_moved() { Err(Error::Moved { path: store.path.clone() }) } else { Ok(written) }
-    }
-
     fn open(&mut self) -> Result<(), Error> {
         if let Some(store) = &self.store {
-            if store.has_moved() {
-                return Err(Error::Moved { path: store.path.clone() });
-            }
-            return Ok(());
+            return if store.has_moved() { Err(Error::Moved { path: store.path.clone() }) } else { Ok(()) };
         }
-        self.store = Some(Store::open(&self.dir)?);
-        self.shared.durable.store(true, Ordering::Relaxed);
+        self.file = store::identity(&self.dir);
+        let store = Store::open(&self.dir)?;
+        self.file = Some(store.identity);
+        let newest = retention::newest(&store.connection).map_err(|cause| store.wrong(cause))?;
+        if self.retention.opened(newest, self.clock.now(), clock::unix_time()) {
+            log::info!(
+                "the ledger's newest call is more than a day old: nothing is deleted from it for a day, in case the \
+                 clock is wrong"
+            );
+        }
+        self.store = Some(store);
+        if self.trouble.is_none() {
+            self.shared.durable.store(true, Ordering::Relaxed);
+        }
         Ok(())
     }
 
-    fn degraded(&mut self, error: &Error) {
-        // Opened anew each time: a file that was moved, a disk that was mounted again are found so.
-        self.store = None;
-        let again = self.clock.now() + AGAIN;
+    /// Deletes what is old, and empties the journal.
+    fn tidy(&mut self) -> Result<(), Error> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let (now, unix) = (self.clock.now(), clock::unix_time());
+        if let Some(jump) = self.retention.look(now, unix) {
+            log::warn!(
+                "the clock jumped {} s ahead: nothing is deleted from the ledger for a day, in case it is wrong",
+                jump.as_secs()
+            );
+        }
+        if let Some(limits) = self.retention.due(now, unix) {
+            let more = retention::delete(&store.connection, limits).map_err(|cause| store.wrong(cause))?;
+            self.retention.done(more, now);
+        }
+        let (look, tell) = self.journal;
+        if now < look {
+            return Ok(());
+        }
+        self.journal.0 = now + AGAIN;
+        let journal = store.shrink_journal().map_err(|cause| store.wrong(cause))?;
+        if journal > HUGE_JOURNAL && now >= tell {
+            self.journal.1 = now + TELL_AGAIN;
+            log::warn!(
+                "the ledger's journal {}-wal has {} MB and cannot be emptied: a program has been reading the ledger \
+                 for long. End it, or its transaction",
+                store.path.display(),
+                journal >> 20
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether to try again at once.
+    fn degraded(&mut self, error: &Error) -> bool {
+        let now = self.clock.now();
         self.shared.durable.store(false, Ordering::Relaxed);
         let mut why = error.to_string();
-        if error.is_damage() {
-            match store::move_aside(&self.dir, clock::unix_time()) {
-                Ok(aside) => why = format!("{why}. It is now {}, and a new one is begun", aside.display()),
-                Err(cause) => why = format!("{why}, and cannot be moved away: {cause}"),
+        let mut at_once = error.is_move();
+        let file = self.file.filter(|_| error.is_damage());
+        // Opened anew each time: a file that was moved, a disk that was mounted again are found so.
+        self.store = None;
+        match file.map(|file| store::move_aside(&self.dir, file, clock::unix_time())) {
+            Some(Ok(aside)) => {
+                at_once = true;
+                if let Some(aside) = aside {
+                    why = format!("{why}. It is {} now, and a new {FILE} is begun", aside.display());
+                }
             }
+            Some(Err(cause)) => why = format!("{why}, and cannot be moved out of the way: {cause}"),
+            None => {}
         }
-        if let Some(trouble) = &mut self.trouble {
-            trouble.again = again;
-            return;
+        let kept = self.trouble.as_ref().map_or(0, |trouble| trouble.kept);
+        let told = self.trouble.as_ref().map(|trouble| (trouble.told, trouble.why == why));
+        let tell = told.is_none_or(|(when, same)| !same && now.since(when) >= TELL_AGAIN);
+        let told = if tell { now } else { told.map_or(now, |(when, _)| when) };
+        self.trouble = Some(Trouble { again: now + AGAIN, kept, why: why.clone(), told });
+        if tell {
+            (self.told)(Change::Degraded(why));
         }
-        self.trouble = Some(Trouble { again, kept: 0 });
-        (self.told)(Change::Degraded(why));
+        at_once
     }
 
     fn recovered(&mut self) {
@@ -180,10 +253,10 @@ impl<T: Fn(Change)> Writer<T> {
         }
     }
 
-    fn tell_lost(&mut self, last: bool) {
+    fn tell_lost(&mut self, stop: bool) {
         let (now, lost) = (self.clock.now(), self.shared.lost.load(Ordering::Relaxed));
         let (told, when) = self.told_lost;
-        if lost > told && (last || told == 0 || now.since(when) >= TELL_LOST) {
+        if lost > told && (stop || told == 0 || now.since(when) >= TELL_AGAIN) {
             self.told_lost = (lost, now);
             (self.told)(Change::Lost(lost - told));
         }

@@ -1,0 +1,42 @@
+//! How long who records a call is kept. Loose bounds, so that a busy machine does not fail them; run it with optimisation
+//! and `--nocapture` for the figures.
+
+use super::*;
+
+#[test]
+fn recording_waits_for_nothing_and_the_thread_keeps_up() {
+    const THREADS: usize = 4;
+    const CALLS: usize = 25_000;
+    let dir = Dir::new("speed");
+    let (ledger, _told) = dir.start();
+    until("made", || ledger.figures().durable);
+    let one = call();
+    let start = clock::instant();
+    let threads: Vec<_> = (0..THREADS)
+        .map(|_| {
+            let (ledger, one) = (ledger.clone(), one.clone());
+            thread::spawn(move || {
+                let calls: Vec<Call> = (0..CALLS).map(|_| one.clone()).collect();
+                let mut slowest = Duration::ZERO;
+                let start = clock::instant();
+                for call in calls {
+                    let before = clock::instant();
+                    ledger.record(call);
+                    slowest = slowest.max(before.elapsed());
+                }
+                (start.elapsed(), slowest)
+            })
+        })
+        .collect();
+    let took: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let total = u64::try_from(THREADS * CALLS).unwrap();
+    is_written(&ledger, total);
+    let written = start.elapsed();
+    let each = took.iter().map(|(all, _)| *all).sum::<Duration>() / u32::try_from(total).unwrap();
+    let slowest = took.iter().map(|(_, slowest)| *slowest).max().unwrap();
+    let rate = total as f64 / written.as_secs_f64();
+    eprintln!("record: {each:?} each with the clock, {slowest:?} the slowest; {rate:.0} calls/s written");
+    assert!(each < Duration::from_micros(50), "{each:?}");
+    assert!(rate > 3000.0, "{rate}");
+    ledger.flush_and_stop(PATIENCE);
+}
