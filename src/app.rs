@@ -1,6 +1,7 @@
 //! Builds everything, in order, and stops it, in order. Nothing is started before everything that can fail has been
 //! tried: sockets are bound, certificates loaded, the log opened.
 
+mod access_log;
 mod descriptors;
 mod ledger;
 mod listeners;
@@ -22,9 +23,9 @@ use crate::admin::{self, View};
 use crate::app::listeners::Listeners;
 use crate::app::reload::Reloader;
 use crate::base::clock::Clock;
-use crate::config::checked::{AccessLogTarget, BindAddress, Checked, Threads};
+use crate::config::checked::{BindAddress, Checked, Threads};
 use crate::listen::bind::{self, SocketFile};
-use crate::log_writer::{LogWriter, Target};
+use crate::log_writer::LogWriter;
 use crate::proxy::Shared;
 use crate::runtime::compile::{compile, tls};
 use crate::runtime::events;
@@ -70,14 +71,14 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&snapshot, threads)?;
     let admin = admin_listener(checked)?;
     let socket = admin_socket(checked)?;
-    let log = access_log(checked)?;
+    let log = access_log::start(checked)?;
     let store = Arc::new(Store::new(snapshot));
     let shared = Arc::new(Shared { store, state: state.clone(), log, ledger: Arc::default() });
 
     let (stop, stopped) = watch::channel(false);
     let dropped = {
         let log = shared.log.clone();
-        move || log.as_ref().map_or(0, LogWriter::dropped)
+        move || log.dropped()
     };
     let addresses = listeners.addresses().into_iter().map(|(_, address)| address).collect();
     let view = Arc::new(View::new(&shared.store, &state, addresses, dropped));
@@ -106,7 +107,7 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     state.ready.store(true, Ordering::Relaxed);
     info!("ready");
 
-    spawn(orders.obey(reloader));
+    spawn(orders.obey(reloader, shared.log.clone()));
     let order = tokio::select! {
         order = signals.next() => order,
         () = stdin_closed(), if exit_with_stdin => Order::StopNow,
@@ -119,29 +120,33 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     }
     cut(&shared, &workers).await;
     ledger::stop(&shared);
-    if let Some(log) = &shared.log {
-        log.flush_and_stop(LOG_FLUSH);
-    }
+    shared.log.flush_and_stop(LOG_FLUSH);
     info!("stopped");
     Ok(())
 }
 
-/// What an operator may tell a process that goes on: SIGHUP reads the file again. SIGUSR2 will mean an upgrade; until then
+/// What an operator may tell a process that goes on: SIGHUP reads the file again, SIGUSR1 opens the access log anew. SIGUSR2 will mean an upgrade; until then
 /// it must not end the process. Caught from the start on: one that comes before the process is ready is obeyed then.
 struct Orders {
     hangup: Signal,
+    rotated: Signal,
     user: Signal,
 }
 
 impl Orders {
     fn new() -> anyhow::Result<Orders> {
-        Ok(Orders { hangup: signal(SignalKind::hangup())?, user: signal(SignalKind::user_defined2())? })
+        Ok(Orders {
+            hangup: signal(SignalKind::hangup())?,
+            rotated: signal(SignalKind::user_defined1())?,
+            user: signal(SignalKind::user_defined2())?,
+        })
     }
 
-    async fn obey(mut self, reloader: Reloader) {
+    async fn obey(mut self, reloader: Reloader, log: LogWriter) {
         loop {
             tokio::select! {
                 _ = self.hangup.recv() => reloader.run().await,
+                _ = self.rotated.recv() => log.reopen(),
                 _ = self.user.recv() => warn!("SIGUSR2 (upgrade) is not implemented yet and changes nothing"),
             }
         }
@@ -282,13 +287,3 @@ fn admin_socket(checked: &Checked) -> anyhow::Result<Option<AdminSocket>> {
 
 /// Who may send runtime commands.
 const OWNER_ONLY: u32 = 0o600;
-
-fn access_log(checked: &Checked) -> anyhow::Result<Option<LogWriter>> {
-    let target = match &checked.log.access.to {
-        AccessLogTarget::Off => return Ok(None),
-        AccessLogTarget::Stdout => Target::Stdout,
-        AccessLogTarget::File(path) => Target::File(path.clone()),
-    };
-    let writer = LogWriter::start(target).context("log.access: cannot open the access log")?;
-    Ok(Some(writer))
-}

@@ -1,42 +1,56 @@
-//! Writes finished lines to standard output or a file without ever making a request wait: workers add to a buffer in
-//! memory, one thread writes it out in batches. When the disk does not keep up, lines are dropped and counted. It
-//! knows nothing of what the lines say.
+//! Writes finished lines to standard output, a file or a syslog daemon without ever making a request wait: workers add to a
+//! buffer in memory, one thread writes it out in batches. When the disk or the daemon does not keep up, lines are dropped
+//! and counted. It knows nothing of what the lines say.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+mod sink;
+mod syslog;
+
+use std::io::{self, ErrorKind};
 use std::mem;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
+use self::sink::Sink;
+pub use self::sink::Target;
+pub use self::syslog::Syslog;
 use crate::base::clock;
-
-/// Where the lines go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    Stdout,
-    /// Appended to; made if it is not there.
-    File(PathBuf),
-}
+use crate::observe::access_log::Severity;
 
 /// A handle; clones share one thread and one buffer.
 #[derive(Clone, Debug)]
 pub struct LogWriter {
-    shared: Arc<Shared>,
+    current: Arc<ArcSwap<Shared>>,
+    counts: Arc<Counts>,
 }
 
+/// A target that was opened, with its thread; `None`: the one that there is. Dropped without use it is closed.
+#[derive(Debug)]
+pub struct Prepared(Option<Arc<Shared>>);
+
+/// Since the start, whatever the target was.
 #[derive(Debug, Default)]
+struct Counts {
+    dropped: AtomicU64,
+    sampled_out: AtomicU64,
+}
+
+/// One target, its thread and its buffer.
+#[derive(Debug)]
 struct Shared {
     buffer: Mutex<Buffer>,
     /// Something for the thread to do.
     work: Condvar,
     /// The thread has ended.
     ended: Condvar,
-    dropped: AtomicU64,
+    counts: Arc<Counts>,
+    target: Target,
+    /// Each line begins with its severity.
+    marked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -57,96 +71,143 @@ const GATHER: Duration = Duration::from_millis(5);
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
 impl LogWriter {
-    /// Opens the target and starts the thread. Fails when the file cannot be opened or the thread not started.
+    /// Opens the target and starts the thread. Fails when the file cannot be opened or the thread not started. A syslog
+    /// daemon need not be there yet.
     pub fn start(target: Target) -> io::Result<LogWriter> {
-        let sink = match target {
-            Target::Stdout => Sink::Stream(Box::new(io::stdout())),
-            Target::File(path) => Sink::File(open(&path)?, path),
-        };
-        LogWriter::with_sink(sink)
+        LogWriter::with_sink(Sink::open(target.clone())?, target)
     }
 
-    fn with_sink(sink: Sink) -> io::Result<LogWriter> {
-        let shared = Arc::new(Shared::default());
-        let writer =
-            Writer { shared: Arc::clone(&shared), sink: Some(sink), torn: false, warned: None, reported: 0 };
-        thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run())?;
-        Ok(LogWriter { shared })
+    fn with_sink(sink: Option<Sink>, target: Target) -> io::Result<LogWriter> {
+        let counts = Arc::new(Counts::default());
+        let shared = start(sink, target, counts.clone())?;
+        Ok(LogWriter { current: Arc::new(ArcSwap::new(shared)), counts })
     }
 
-    /// Hands a line over; it must end with its line feed. Never waits for the disk: when the buffer is full or the
-    /// writer has stopped, the line is dropped and counted.
-    pub fn write(&self, line: &[u8]) {
-        let mut buffer = self.shared.buffer.lock();
-        if buffer.stop || buffer.bytes.len() + line.len() > CAPACITY {
-            drop(buffer);
-            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
+    /// Opens another target, for [`LogWriter::switch`]; nothing, where it is the same.
+    ///
+    /// # Errors
+    /// As [`LogWriter::start`].
+    pub fn prepare(&self, target: Target) -> io::Result<Prepared> {
+        if self.current.load().target == target {
+            return Ok(Prepared(None));
         }
-        let first = buffer.bytes.is_empty();
-        buffer.bytes.extend_from_slice(line);
-        drop(buffer);
-        // The thread sleeps only while the buffer is empty: one wake-up for each batch.
-        if first {
-            self.shared.work.notify_one();
+        Ok(Prepared(Some(start(Sink::open(target.clone())?, target, self.counts.clone())?)))
+    }
+
+    /// Writes to another target from the next line on. What was handed over before still goes to the old one.
+    pub fn switch(&self, mut to: Prepared) {
+        if let Some(shared) = to.0.take() {
+            self.current.swap(shared).stop();
         }
     }
 
-    /// Opens the file anew before the next batch: call it after the old one was renamed. Nothing on standard output.
+    /// Hands a line over; it must end with its line feed. Never waits: when the buffer is full or the writer has stopped,
+    /// the line is dropped and counted.
+    pub fn write(&self, line: &[u8], severity: Severity) {
+        let mut shared = self.current.load();
+        while !shared.take(line, severity) {
+            let now = self.current.load();
+            if Arc::ptr_eq(&shared, &now) {
+                self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            // The target was changed in this moment.
+            shared = now;
+        }
+    }
+
+    /// Counts a line that is not written, because the sample does without it.
+    pub fn leave_out(&self) {
+        self.counts.sampled_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Opens the file anew before the next batch: call it after the old one was renamed. Looks for a syslog daemon again.
+    /// Nothing on standard output.
     pub fn reopen(&self) {
-        self.shared.buffer.lock().reopen = true;
-        self.shared.work.notify_one();
+        let shared = self.current.load();
+        shared.buffer.lock().reopen = true;
+        shared.work.notify_one();
     }
 
     /// Lines lost since the start.
     pub fn dropped(&self) -> u64 {
-        self.shared.dropped.load(Ordering::Relaxed)
+        self.counts.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Lines that the sample did without since the start.
+    pub fn sampled_out(&self) -> u64 {
+        self.counts.sampled_out.load(Ordering::Relaxed)
     }
 
     /// Writes out what was handed over, takes nothing more, and waits for that no longer than `patience`. Whether all
     /// of it was dealt with (written, or counted as dropped).
     pub fn flush_and_stop(&self, patience: Duration) -> bool {
-        let mut buffer = self.shared.buffer.lock();
-        buffer.stop = true;
-        self.shared.work.notify_one();
+        let shared = self.current.load();
+        shared.stop();
+        let mut buffer = shared.buffer.lock();
         let timed_out =
-            self.shared.ended.wait_while_for(&mut buffer, |buffer| !buffer.ended, patience).timed_out();
+            shared.ended.wait_while_for(&mut buffer, |buffer| !buffer.ended, patience).timed_out();
         !timed_out || buffer.ended
     }
 }
 
-enum Sink {
-    Stream(Box<dyn Write + Send>),
-    File(File, PathBuf),
-}
-
-impl Sink {
-    fn name(&self) -> String {
-        match self {
-            Sink::Stream(_) => "standard output".to_owned(),
-            Sink::File(_, path) => path.display().to_string(),
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            shared.stop();
         }
     }
 }
 
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Sink::Stream(stream) => stream.write(bytes),
-            Sink::File(file, _) => file.write(bytes),
+impl Shared {
+    /// `false`: it takes nothing more.
+    fn take(&self, line: &[u8], severity: Severity) -> bool {
+        // Not missed: there is no thread.
+        if self.target == Target::Nowhere {
+            return true;
         }
+        let mut buffer = self.buffer.lock();
+        if buffer.stop {
+            return false;
+        }
+        if buffer.bytes.len() + line.len() > CAPACITY {
+            drop(buffer);
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        let first = buffer.bytes.is_empty();
+        if self.marked {
+            buffer.bytes.push(b'0' + severity.code());
+        }
+        buffer.bytes.extend_from_slice(line);
+        drop(buffer);
+        // The thread sleeps only while the buffer is empty: one wake-up for each batch.
+        if first {
+            self.work.notify_one();
+        }
+        true
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Sink::Stream(stream) => stream.flush(),
-            Sink::File(file, _) => file.flush(),
-        }
+    fn stop(&self) {
+        self.buffer.lock().stop = true;
+        self.work.notify_one();
     }
 }
 
-fn open(path: &PathBuf) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+fn start(sink: Option<Sink>, target: Target, counts: Arc<Counts>) -> io::Result<Arc<Shared>> {
+    let shared = Arc::new(Shared {
+        buffer: Mutex::new(Buffer { ended: sink.is_none(), ..Buffer::default() }),
+        work: Condvar::new(),
+        ended: Condvar::new(),
+        counts,
+        target,
+        marked: sink.as_ref().is_some_and(Sink::wants_severity),
+    });
+    if sink.is_some() {
+        let writer = Writer { shared: shared.clone(), sink, torn: false, warned: None, reported: 0 };
+        thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run())?;
+    }
+    Ok(shared)
 }
 
 /// The thread's own side.
@@ -163,6 +224,10 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
+        self.reported = self.shared.counts.dropped.load(Ordering::Relaxed);
+        if let Some(Err(error)) = self.sink.as_mut().map(Sink::prepare) {
+            self.complain(&error);
+        }
         let mut batch = Vec::new();
         loop {
             let (reopen, stop) = self.next_batch(&mut batch);
@@ -193,16 +258,23 @@ impl Writer {
     }
 
     fn reopen(&mut self) {
-        let Some(Sink::File(file, path)) = &mut self.sink else { return };
-        match open(path) {
-            Ok(anew) => {
-                *file = anew;
+        let Some(sink) = &mut self.sink else { return };
+        match (sink.reopen(), sink) {
+            (Ok(false), _) => {}
+            (Ok(true), sink) => {
                 self.torn = false;
+                log::info!("access log: {} is opened anew", sink.name());
             }
-            Err(error) => log::error!(
+            (Err(error), Sink::Syslog(connection)) => {
+                log::error!(
+                    "access log: {} cannot be reached: {error}; lines are dropped and counted until it is there",
+                    connection.name()
+                );
+            }
+            (Err(error), sink) => log::error!(
                 "access log: cannot reopen {}: {error}; still writing to the file that was open before; make the \
                  path writable and ask for a reopen again",
-                path.display()
+                sink.name()
             ),
         }
     }
@@ -211,42 +283,42 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        let Some(sink) = &mut self.sink else { return self.lose(batch) };
-        if self.torn && sink.write_all(b"\n").is_ok() {
-            self.torn = false;
-        }
-        let (written, result) = write_most(sink, batch);
-        if let Err(error) = result {
-            let (done, lost) = batch.split_at(written);
-            self.torn = done.last().map_or(self.torn, |last| *last != b'\n');
-            self.lose(lost);
+        let Some(sink) = &mut self.sink else { return self.lose(sink::count(batch)) };
+        let written = sink.write(batch, self.torn);
+        self.torn = written.torn;
+        self.lose(written.lost);
+        if let Some(error) = written.error {
             self.complain(&error);
         }
     }
 
-    fn lose(&self, lines: &[u8]) {
-        let count = lines.iter().filter(|byte| **byte == b'\n').count();
-        self.shared.dropped.fetch_add(count as u64, Ordering::Relaxed);
+    fn lose(&self, lines: u64) {
+        self.shared.counts.dropped.fetch_add(lines, Ordering::Relaxed);
     }
 
     fn complain(&mut self, error: &io::Error) {
         let name = self.sink.as_ref().map(Sink::name).unwrap_or_default();
-        let gone = error.kind() == ErrorKind::BrokenPipe;
+        let gone = error.kind() == ErrorKind::BrokenPipe && matches!(self.sink, Some(Sink::Stream(_)));
         if gone {
             self.sink = None;
         }
         if self.may_warn() {
-            let then = if gone { "no more lines are written until a restart" } else { "trying again" };
+            let then = if gone {
+                "no more lines are written until a restart, or until log.access.to changes"
+            } else {
+                "trying again"
+            };
             log::error!("access log: cannot write to {name}: {error}; {then}; the lines lost are counted");
         }
     }
 
     fn warn_of_losses(&mut self) {
-        let dropped = self.shared.dropped.load(Ordering::Relaxed);
+        let dropped = self.shared.counts.dropped.load(Ordering::Relaxed);
         if dropped > self.reported && self.may_warn() {
             log::warn!(
-                "access log: {} lines were dropped, {dropped} since the start: the disk or the reader is too slow",
-                dropped - self.reported
+                "access log: {} lines were dropped, {dropped} since the start: {} does not keep up",
+                dropped - self.reported,
+                self.sink.as_ref().map_or("its reader".to_owned(), Sink::name)
             );
             self.reported = dropped;
         }
@@ -260,20 +332,6 @@ impl Writer {
         }
         may
     }
-}
-
-/// Like `write_all`, but says how far it came.
-fn write_most(sink: &mut Sink, batch: &[u8]) -> (usize, io::Result<()>) {
-    let mut written = 0;
-    while let Some(rest) = batch.get(written..).filter(|rest| !rest.is_empty()) {
-        match sink.write(rest) {
-            Ok(0) => return (written, Err(ErrorKind::WriteZero.into())),
-            Ok(n) => written += n,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return (written, Err(error)),
-        }
-    }
-    (written, sink.flush())
 }
 
 #[cfg(test)]

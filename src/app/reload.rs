@@ -10,11 +10,11 @@ use log::{info, warn};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
-use crate::app::descriptors;
 use crate::app::ledger::Keeper;
+use crate::app::{access_log, descriptors};
 use crate::base::clock::Tick;
 use crate::config;
-use crate::config::checked::{AccessLogTarget, Admin, BindAddress, Checked, Threads};
+use crate::config::checked::{Admin, BindAddress, Checked, Threads};
 use crate::proxy::Shared;
 use crate::runtime::compile::compile;
 use crate::runtime::events;
@@ -30,7 +30,6 @@ struct Fixed {
     state_dir: PathBuf,
     admin: Admin,
     log_level: log::LevelFilter,
-    log_to: AccessLogTarget,
 }
 
 impl Fixed {
@@ -42,7 +41,6 @@ impl Fixed {
             state_dir: checked.global.state_dir.clone(),
             admin: checked.admin.clone(),
             log_level: checked.log.level,
-            log_to: checked.log.access.to.clone(),
         }
     }
 
@@ -54,7 +52,6 @@ impl Fixed {
             ("admin.listen", self.admin.listen == checked.admin.listen),
             ("admin.socket", self.admin.socket == checked.admin.socket),
             ("log.level", self.log_level == checked.log.level),
-            ("log.access.to", self.log_to == checked.log.access.to),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
     }
@@ -154,6 +151,7 @@ impl Reloader {
 
 async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared) -> Result<(), String> {
     let places = fixed.places(checked)?;
+    let log = access_log::prepare(checked, &shared.log)?;
     let before = shared.store.load();
     let mut snapshot = compile(checked, &shared.state).map_err(|error| error.to_string())?;
     let mut binds: Vec<_> = snapshot.binds.into_iter().map(Some).collect();
@@ -170,6 +168,7 @@ async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared) -> Result<(), 
     // In one breath: until here the servers were what the old configuration says of them.
     resolve::mark(&shared.state, &snapshot);
     forget_strangers(&before, &snapshot, shared.state.clock.now());
+    shared.log.switch(log);
     shared.store.replace(snapshot);
     Ok(())
 }

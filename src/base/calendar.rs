@@ -1,6 +1,7 @@
 //! The calendar: from time since 1970 to year, month, day and back (proleptic Gregorian, UTC), after Howard Hinnant's
 //! `civil_from_days` and `days_from_civil`.
 
+use std::io::{self, Write};
 use std::time::Duration;
 
 const DAY: u64 = 86_400;
@@ -39,6 +40,24 @@ impl Civil {
             .and_then(|month| MONTHS.get(month.wrapping_sub(1)))
             .copied()
             .unwrap_or("???")
+    }
+
+    /// RFC 3339 with milliseconds: `2026-11-21T23:56:23.250Z`.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_rfc3339(self, out: &mut impl Write) -> io::Result<()> {
+        write!(out, "{:04}-{:02}-{:02}T", self.year, self.month, self.day)?;
+        write!(out, "{:02}:{:02}:{:02}.{:03}Z", self.hour, self.minute, self.second, self.millisecond)
+    }
+
+    /// As HAProxy's logs begin a date: `21/Nov/2026:23:56:23`.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_haproxy(self, out: &mut impl Write) -> io::Result<()> {
+        write!(out, "{:02}/{}/{:04}:", self.day, self.month_name(), self.year)?;
+        write!(out, "{:02}:{:02}:{:02}", self.hour, self.minute, self.second)
     }
 }
 

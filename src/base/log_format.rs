@@ -158,7 +158,8 @@ pub enum Wrong {
 /// # Errors
 /// All mistakes in it.
 pub fn parse(text: &str) -> Result<Vec<Part>, Vec<Mistake>> {
-    let mut parser = Parser { text, at: 0, global: Flags::default(), parts: Vec::new(), mistakes: Vec::new() };
+    let mut parser =
+        Parser { text, at: 0, global: Flags::default(), parts: Vec::new(), mistakes: Vec::new() };
     while parser.at < text.len() {
         parser.piece();
     }
@@ -304,7 +305,8 @@ impl<'a> Parser<'a> {
             inside.and_then(|inside| inside.strip_prefix('(')?.strip_suffix(')')).map(str::to_ascii_lowercase)
         };
         let named = |header: String, field: fn(String) -> Field| {
-            if header.is_empty() || !header.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+            if header.is_empty() || !header.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+            {
                 Err(wrong(Wrong::Header(header)))
             } else if holds_a_key(&header) {
                 Err(wrong(Wrong::Secret(header)))

@@ -11,6 +11,7 @@ mod check;
 mod cipher;
 mod frontend;
 mod header_text;
+mod log;
 mod protection;
 mod rule;
 mod table;
@@ -33,6 +34,7 @@ pub use check::*;
 pub use cipher::*;
 pub use frontend::*;
 pub use header_text::*;
+pub use log::*;
 pub use protection::*;
 pub use rule::*;
 pub use table::*;
@@ -101,31 +103,6 @@ pub struct Admin {
     /// `None`: `socket: off`.
     pub socket: Option<PathBuf>,
     pub token: Option<Secret>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Log {
-    pub level: log::LevelFilter,
-    pub access: AccessLog,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessLog {
-    pub to: AccessLogTarget,
-    pub format: AccessLogFormat,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessLogTarget {
-    Stdout,
-    Off,
-    File(PathBuf),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessLogFormat {
-    Json,
-    HttpLog,
 }
 
 /// None of them is zero. In a frontend the server's side holds the defaults, in a backend the client's side does.

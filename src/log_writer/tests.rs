@@ -1,4 +1,6 @@
 use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
@@ -41,7 +43,7 @@ impl Write for Fake {
 
 impl Fake {
     fn start(&self) -> LogWriter {
-        LogWriter::with_sink(Sink::Stream(Box::new(self.clone()))).unwrap()
+        LogWriter::with_sink(Some(Sink::Stream(Box::new(self.clone()))), Target::Stdout).unwrap()
     }
 
     fn gated(mouthful: Option<usize>) -> (Fake, Sender<Option<ErrorKind>>) {
@@ -77,7 +79,9 @@ fn lines_of_many_threads_arrive_whole_in_few_writes() {
     thread::scope(|scope| {
         for worker in 0..4 {
             let writer = writer.clone();
-            scope.spawn(move || (0..1000).for_each(|i| writer.write(format!("{worker}:{i}\n").as_bytes())));
+            scope.spawn(move || {
+                (0..1000).for_each(|i| writer.write(format!("{worker}:{i}\n").as_bytes(), Severity::Info))
+            });
         }
     });
     assert!(writer.flush_and_stop(SOON));
@@ -95,7 +99,7 @@ fn a_line_is_written_without_waiting_for_another() {
     let fake = Fake::default();
     let writer = fake.start();
     for line in ["a\n", "b\n"] {
-        writer.write(line.as_bytes());
+        writer.write(line.as_bytes(), Severity::Info);
         eventually("the line is written", || fake.text().ends_with(line));
     }
 }
@@ -105,7 +109,7 @@ fn a_slow_disk_costs_lines_not_time() {
     let (fake, open) = Fake::gated(None);
     let writer = fake.start();
     let line = vec![b'x'; 1 << 20].into_iter().chain(*b"\n").collect::<Vec<u8>>();
-    (0..40).for_each(|_| writer.write(&line));
+    (0..40).for_each(|_| writer.write(&line, Severity::Info));
     assert!(writer.dropped() >= 40 - 16, "{}", writer.dropped());
     assert!(!writer.flush_and_stop(Duration::from_millis(20)), "the disk hangs");
     drop(open);
@@ -119,9 +123,9 @@ fn a_closed_pipe_stops_the_writing_and_counts() {
     let (fake, open) = Fake::gated(None);
     let writer = fake.start();
     open.send(Some(ErrorKind::BrokenPipe)).unwrap();
-    writer.write(b"a\n");
+    writer.write(b"a\n", Severity::Info);
     eventually("the loss is counted", || writer.dropped() == 1);
-    writer.write(b"b\n");
+    writer.write(b"b\n", Severity::Info);
     assert!(writer.flush_and_stop(SOON));
     assert_eq!((writer.dropped(), fake.text()), (2, String::new()));
 }
@@ -132,9 +136,9 @@ fn after_a_full_disk_writing_goes_on_at_a_new_line() {
     let writer = fake.start();
     open.send(None).unwrap();
     open.send(Some(ErrorKind::StorageFull)).unwrap();
-    writer.write(b"first line\nsecond\n");
+    writer.write(b"first line\nsecond\n", Severity::Info);
     eventually("the losses are counted", || writer.dropped() == 2);
-    writer.write(b"third\n");
+    writer.write(b"third\n", Severity::Info);
     drop(open);
     assert!(writer.flush_and_stop(SOON));
     assert_eq!(fake.text(), "firs\nthird\n");
@@ -146,12 +150,12 @@ fn a_file_is_appended_to_and_reopened_after_a_rename() {
     let (path, old) = (dir.join("access.log"), dir.join("access.log.1"));
     fs::write(&path, "before\n").unwrap();
     let writer = LogWriter::start(Target::File(path.clone())).unwrap();
-    writer.write(b"one\n");
+    writer.write(b"one\n", Severity::Info);
     eventually("the line is in the file", || fs::read_to_string(&path).unwrap() == "before\none\n");
     fs::rename(&path, &old).unwrap();
     writer.reopen();
     eventually("the file is there again", || path.exists());
-    writer.write(b"two\n");
+    writer.write(b"two\n", Severity::Info);
     assert!(writer.flush_and_stop(SOON));
     assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
     assert_eq!(fs::read_to_string(&old).unwrap(), "before\none\n");
@@ -162,6 +166,8 @@ fn a_file_is_appended_to_and_reopened_after_a_rename() {
 fn what_cannot_be_opened_is_refused_at_the_start() {
     let dir = scratch("refused");
     assert!(LogWriter::start(Target::File(dir.clone())).is_err());
+    let writer = LogWriter::start(Target::Nowhere).unwrap();
+    assert!(writer.prepare(Target::File(dir.clone())).is_err());
     fs::remove_dir_all(dir).unwrap();
 }
 
@@ -169,6 +175,52 @@ fn what_cannot_be_opened_is_refused_at_the_start() {
 fn lines_after_the_stop_are_counted_as_dropped() {
     let writer = Fake::default().start();
     assert!(writer.flush_and_stop(SOON));
-    writer.write(b"late\n");
+    writer.write(b"late\n", Severity::Info);
     assert_eq!(writer.dropped(), 1);
+}
+
+#[test]
+fn another_target_takes_over_without_losing_a_line() {
+    let dir = scratch("switch");
+    let (first, second) = (dir.join("first.log"), dir.join("second.log"));
+    let writer = LogWriter::start(Target::File(first.clone())).unwrap();
+    thread::scope(|scope| {
+        for worker in 0..4 {
+            let writer = writer.clone();
+            scope.spawn(move || {
+                (0..5000).for_each(|i| writer.write(format!("{worker}:{i}\n").as_bytes(), Severity::Info));
+            });
+        }
+        writer.switch(writer.prepare(Target::File(second.clone())).unwrap());
+        drop(writer.prepare(Target::File(dir.join("unused.log"))).unwrap());
+    });
+    assert!(writer.flush_and_stop(SOON));
+    let lines = |path: &PathBuf| fs::read_to_string(path).unwrap().lines().count();
+    eventually("every line is in one of the files", || lines(&first) + lines(&second) == 20_000);
+    assert_eq!(writer.dropped(), 0);
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn lines_for_nowhere_are_not_missed() {
+    let writer = LogWriter::start(Target::Nowhere).unwrap();
+    writer.write(b"a\n", Severity::Info);
+    assert!(writer.flush_and_stop(SOON));
+    assert_eq!(writer.dropped(), 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_reopened_goes_on() {
+    let dir = scratch("stuck");
+    let path = dir.join("access.log");
+    let writer = LogWriter::start(Target::File(path.clone())).unwrap();
+    let moved = dir.join("access.log.1");
+    fs::rename(&path, &moved).unwrap();
+    // A directory in its place cannot be opened, whoever asks.
+    fs::create_dir(&path).unwrap();
+    writer.reopen();
+    writer.write(b"one\n", Severity::Info);
+    assert!(writer.flush_and_stop(SOON));
+    assert_eq!((fs::read_to_string(&moved).unwrap(), writer.dropped()), ("one\n".to_owned(), 0));
+    fs::remove_dir_all(dir).unwrap();
 }

@@ -1,17 +1,24 @@
-//! One line for each request, in JSON or in HAProxy's httplog format. Fields are borrowed and the line is written into
-//! the caller's buffer: nothing is allocated.
+//! One line for each request: in JSON, in HAProxy's httplog format, or in one of the operator's own. Fields are borrowed and
+//! the line is written into the caller's buffer: nothing is allocated.
 //!
 //! The path is logged with its query, as HAProxy does; values of query parameters that carry keys (`key`, `api_key`,
-//! `token`, `access_token` and the like) are written as `***`. Headers and bodies are never logged.
+//! `token`, `access_token` and the like) are written as `***`. Bodies are never logged, headers only where a format names
+//! them, and never those that carry keys.
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use http::HeaderMap;
+
 use super::civil::Civil;
 
+mod custom;
+mod format;
 mod json;
 mod target;
+
+pub use self::format::{Format, Sample, Severity, is_success};
 
 use self::json::Object;
 
@@ -25,9 +32,15 @@ pub struct Record<'a> {
     pub client: Option<SocketAddr>,
     /// Where the request comes from by the word of a trusted proxy, where that is not the client's address.
     pub src: Option<IpAddr>,
+    /// The address that it meant to reach; `None` on a unix socket.
+    pub local: Option<SocketAddr>,
     pub frontend: &'a str,
     /// `TLSv1.3`; `None` without TLS.
     pub tls: Option<&'a str>,
+    pub tls_cipher: Option<&'a str>,
+    /// Of the client's certificate.
+    pub client_cn: Option<&'a str>,
+    pub client_dn: Option<&'a str>,
     pub backend: Option<&'a str>,
     pub server: Option<&'a str>,
     /// `None`: no request line could be read.
@@ -78,6 +91,10 @@ pub struct Record<'a> {
     pub model: Option<&'a str>,
     pub tokens: Tokens,
     pub in_flight: InFlight,
+    /// Of the request, for formats that name one.
+    pub request_headers: Option<&'a HeaderMap>,
+    /// Of the answer as the client got it.
+    pub response_headers: Option<&'a HeaderMap>,
 }
 
 /// What a call took. Unknown is `None`, never 0.
@@ -185,20 +202,19 @@ impl Record<'_> {
 
     fn write_httplog_head(&self, out: &mut Vec<u8>) {
         let at = Civil::from_unix(self.at);
-        let reached_server = self.connect_time.is_some() || self.response_time.is_some();
-        let queue_time = self.queue_time.or(reached_server.then_some(Duration::ZERO));
         let flight = &self.in_flight;
         // Writing to a Vec does not fail.
         let _ = match self.client {
             Some(client) => write!(out, "{}:{}", client.ip(), client.port()),
             None => write!(out, "unix:1"),
         };
-        let _ = write!(out, " [{:02}/{}/{:04}:", at.day, at.month_name(), at.year);
-        let _ = write!(out, "{:02}:{:02}:{:02}.{:03}] ", at.hour, at.minute, at.second, at.millisecond);
+        out.extend_from_slice(b" [");
+        let _ = at.write_haproxy(out);
+        let _ = write!(out, ".{:03}] ", at.millisecond);
         let secure = if self.tls.is_some() { "~" } else { "" };
         let (backend, server) = (self.backend.unwrap_or(self.frontend), self.server.unwrap_or("<NOSRV>"));
         let _ = write!(out, "{}{secure} {backend}/{server} ", self.frontend);
-        let _ = write!(out, "{}/{}/", ms(self.request_time), ms(queue_time));
+        let _ = write!(out, "{}/{}/", ms(self.request_time), ms(self.waited()));
         let _ = write!(out, "{}/{}/", ms(self.connect_time), ms(self.response_time));
         let status = self.status.map_or(-1, i32::from);
         let _ = write!(out, "{} {status} {} - - ", ms(Some(self.duration)), self.bytes_out);
@@ -206,6 +222,12 @@ impl Record<'_> {
         let _ = write!(out, "{}/{}/", flight.backend.unwrap_or(0), flight.server.unwrap_or(0));
         // We queue for a backend, never for one server.
         let _ = write!(out, "{} 0/{}", self.retries(), flight.queue.unwrap_or(0));
+    }
+
+    /// In a queue; a request that reached a server without one waited for nothing.
+    fn waited(&self) -> Option<Duration> {
+        let reached_server = self.connect_time.is_some() || self.response_time.is_some();
+        self.queue_time.or(reached_server.then_some(Duration::ZERO))
     }
 
     fn retries(&self) -> u32 {

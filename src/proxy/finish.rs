@@ -2,7 +2,7 @@
 
 mod model;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,9 +12,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 
 use crate::base::clock;
-use crate::config::checked::AccessLogFormat;
-use crate::log_writer::LogWriter;
-use crate::observe::access_log::{InFlight, Record};
+use crate::observe::access_log::{Format, InFlight, Record, is_success};
 use crate::observe::stats::Traffic;
 use crate::outcome::{ClientError, Outcome};
 use crate::proxy::context::Context;
@@ -250,11 +248,16 @@ fn traffic(to: &Traffic, context: &Context, end: &End) {
 }
 
 fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
-    let (Some(writer), Some(format)) = (&context.worker.shared.log, context.snapshot.access_log) else {
-        return;
-    };
+    let Some(access) = &context.snapshot.access_log else { return };
+    let writer = &context.worker.shared.log;
+    let success = is_success(end.status, end.outcome.termination());
+    if success && !access.sample.takes(SUCCESSES.replace(SUCCESSES.get().wrapping_add(1))) {
+        return writer.leave_out();
+    }
     let head = session.map(ServerSession::req_header);
     let times = &context.times;
+    let tls = context.client.tls.as_ref();
+    let subject = tls.and_then(|tls| tls.subject.as_ref());
     let state = &context.worker.shared.state;
     let client = context.identity.client();
     let plan = client.and_then(|client| context.snapshot.plans.get(client.plan?));
@@ -266,8 +269,12 @@ fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
         request_id: Some(context.id.as_str()),
         client: Some(context.client.peer).filter(|peer| *peer != NOWHERE),
         src: Some(context.src).filter(|src| *src != context.client.peer.ip().to_canonical()),
+        local: Some(context.client.local).filter(|local| *local != NOWHERE),
         frontend: &context.frontend().name,
-        tls: context.client.tls.as_ref().map(|tls| tls.version),
+        tls: tls.map(|tls| tls.version),
+        tls_cipher: tls.map(|tls| tls.cipher),
+        client_cn: subject.and_then(|subject| subject.common_name.as_deref()),
+        client_dn: subject.map(|subject| &*subject.distinguished_name),
         backend: backend.map(|backend| &*backend.name),
         server: server.map(|server| &*server.target.name),
         method: head.map(|head| head.method.as_str()),
@@ -301,8 +308,10 @@ fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
             server: server.map(|server| server.stats.traffic.sessions.current()),
             queue: backend.map(|backend| backend.pool.queue().len() as u64),
         },
+        request_headers: head.map(|head| &head.headers),
+        response_headers: session.and_then(ServerSession::response_written).map(|head| &head.headers),
     };
-    write(&record, writer, format);
+    write(&record, &context.worker, &access.format);
 }
 
 /// A connection that was ended before, or instead of, a request has its line too: who it was, and what was wrong.
@@ -313,7 +322,8 @@ pub fn log_connection(
     reason: &'static str,
     detail: &str,
 ) {
-    let (Some(writer), Some(format)) = (&worker.shared.log, worker.snapshot().access_log) else { return };
+    let snapshot = worker.snapshot();
+    let Some(access) = &snapshot.access_log else { return };
     let record = Record {
         at: clock::unix_time(),
         client: Some(peer).filter(|peer| *peer != NOWHERE),
@@ -328,23 +338,22 @@ pub fn log_connection(
         },
         ..Record::default()
     };
-    write(&record, writer, format);
+    write(&record, worker, &access.format);
 }
 
-fn write(record: &Record<'_>, writer: &LogWriter, format: AccessLogFormat) {
+fn write(record: &Record<'_>, worker: &Worker, format: &Format) {
     LINE.with_borrow_mut(|line| {
         line.clear();
-        match format {
-            AccessLogFormat::Json => record.write_json(line),
-            AccessLogFormat::HttpLog => record.write_httplog(line),
-        }
-        writer.write(line);
+        record.write(format, line);
+        worker.shared.log.write(line, record.severity());
     });
 }
 
 thread_local! {
     /// The line being written, so that none needs a buffer of its own.
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Successes of this thread, for the sample.
+    static SUCCESSES: Cell<u64> = const { Cell::new(0) };
 }
 
 fn protocol(version: Version) -> &'static str {

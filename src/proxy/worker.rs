@@ -18,7 +18,7 @@ use crate::upstream::connections::Connections;
 pub struct Shared {
     pub store: Arc<Store>,
     pub state: Arc<State>,
-    pub log: Option<LogWriter>,
+    pub log: LogWriter,
     /// Where calls are kept; none: nowhere.
     pub ledger: Arc<ArcSwapOption<Ledger>>,
 }

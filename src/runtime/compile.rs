@@ -1,5 +1,6 @@
 //! A checked configuration and the state become a snapshot. The only translator from the schema to the engines.
 
+pub mod access_log;
 mod acls;
 mod ai;
 mod backends;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::config::checked::{
-    self, AccessLogTarget, Balance, Checked, ClientMode, Counter, HashKey, TableKey,
+    self, Balance, Checked, ClientMode, Counter, HashKey, TableKey,
 };
 use crate::runtime::snapshot::{Admin, Snapshot, StickTable};
 use crate::runtime::state::State;
@@ -80,7 +81,7 @@ pub fn compile(checked: &Checked, state: &State) -> Result<Snapshot, CompileErro
         max_connections: checked.global.max_connections,
         max_body_memory: checked.global.max_body_memory,
         shutdown_grace: checked.global.shutdown_grace,
-        access_log: (checked.log.access.to != AccessLogTarget::Off).then_some(checked.log.access.format),
+        access_log: access_log::compile(&checked.log),
     })
 }
 

@@ -17,6 +17,7 @@ use crate::auth::Directory;
 use crate::base::secret::Secret;
 use crate::config::checked;
 use crate::limit::{Cap, Plan, Purse};
+use crate::observe::access_log::{Format, Sample};
 use crate::observe::stats::{
     BackendStats, CallStats, ClientStats, Cost, FrontendStats, RequestCells, ServerStats,
 };
@@ -52,7 +53,13 @@ pub struct Snapshot {
     pub max_body_memory: u64,
     pub shutdown_grace: Duration,
     /// `None`: no access log.
-    pub access_log: Option<checked::AccessLogFormat>,
+    pub access_log: Option<AccessLog>,
+}
+
+/// How lines of the access log are written, and which of the successes.
+pub struct AccessLog {
+    pub format: Format,
+    pub sample: Sample,
 }
 
 impl Snapshot {

@@ -1,5 +1,8 @@
 //! `log`: what is written about the process and about each request.
 
+mod format;
+mod syslog;
+
 use std::path::{Path, PathBuf};
 
 use log::LevelFilter;
@@ -7,13 +10,19 @@ use log::LevelFilter;
 use crate::config::checked::{AccessLog, AccessLogFormat, AccessLogTarget, Admin, Log};
 use crate::config::diagnostic::Code;
 use crate::config::reader::{Keys, Map};
+use crate::config::tree::Kind;
 use crate::config::value::Value;
 
-pub(super) const KEYS: &[&Keys] = &[&LOG, &ACCESS];
+pub(super) const KEYS: &[&Keys] = &[&LOG, &ACCESS, &syslog::KEYS];
 
 const LOG: Keys = Keys { path: "log", known: &["level", "access"], not_yet: &[], elsewhere: &[] };
 
-const ACCESS: Keys = Keys { path: "log.access", known: &["to", "format"], not_yet: &[], elsewhere: &[] };
+const ACCESS: Keys = Keys {
+    path: "log.access",
+    known: &["to", "format", "sample"],
+    not_yet: &[],
+    elsewhere: &[("syslog", "it stands in `to`: `to: {syslog: \"unix:/dev/log\"}`")],
+};
 
 const LEVELS: &[(&str, LevelFilter)] = &[
     ("error", LevelFilter::Error),
@@ -23,25 +32,26 @@ const LEVELS: &[(&str, LevelFilter)] = &[
     ("trace", LevelFilter::Trace),
 ];
 
-const FORMATS: &[(&str, AccessLogFormat)] =
-    &[("json", AccessLogFormat::Json), ("httplog", AccessLogFormat::HttpLog)];
-
 pub(super) fn read(root: &Map<'_>, admin: &Admin) -> Log {
     let mut log = Log {
         level: LevelFilter::Info,
-        access: AccessLog { to: AccessLogTarget::Stdout, format: AccessLogFormat::Json },
+        access: AccessLog { to: AccessLogTarget::Stdout, format: AccessLogFormat::Json, sample: 1.0 },
     };
     if let Some(map) = root.get("log").and_then(|v| Map::open(v, &LOG, "`log`")) {
         log.level = map.or("level", log.level, |v| v.word(LEVELS, &[]));
         if let Some(access) = map.get("access").and_then(|v| Map::open(v, &ACCESS, "`log.access`")) {
             log.access.to = access.or("to", AccessLogTarget::Stdout, |v| target(v, admin));
-            log.access.format = access.or("format", AccessLogFormat::Json, format);
+            log.access.format = access.or("format", AccessLogFormat::Json, format::read);
+            log.access.sample = access.or("sample", 1.0, |v| v.share());
         }
     }
     log
 }
 
 fn target(value: Value<'_>, admin: &Admin) -> Option<AccessLogTarget> {
+    if matches!(value.node.kind, Kind::Map(_)) {
+        return syslog::read(value);
+    }
     let path = match value.nonempty()?.as_str() {
         "stdout" => return Some(AccessLogTarget::Stdout),
         "off" => return Some(AccessLogTarget::Off),
@@ -57,15 +67,13 @@ fn target(value: Value<'_>, admin: &Admin) -> Option<AccessLogTarget> {
         None => Some(AccessLogTarget::File(path)),
         Some(why) => {
             let message = format!("cannot write the access log `{}`: {why}", value.shown());
-            let hint = "the directory must be there, and the user that runs this must be able to write to it";
+            let hint = match value.source().starts_with("unix:") || value.source().starts_with("udp:") {
+                true => "a syslog daemon is `to: {syslog: \"unix:/dev/log\"}`",
+                false => {
+                    "the directory must be there, and the user that runs this must be able to write to it"
+                }
+            };
             value.reject(Code::Unreadable, message, hint)
         }
     }
-}
-
-fn format(value: Value<'_>) -> Option<AccessLogFormat> {
-    if value.nonempty()?.contains('%') {
-        return value.not_yet("a custom log format");
-    }
-    value.word(FORMATS, &[])
 }

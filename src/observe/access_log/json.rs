@@ -91,8 +91,9 @@ impl<'a> Object<'a> {
     /// RFC 3339 in UTC with milliseconds.
     pub(super) fn time(&mut self, key: &str, at: Civil) {
         let out = self.key(key);
-        let _ = write!(out, "\"{:04}-{:02}-{:02}T", at.year, at.month, at.day);
-        let _ = write!(out, "{:02}:{:02}:{:02}.{:03}Z\"", at.hour, at.minute, at.second, at.millisecond);
+        out.push(b'"');
+        let _ = at.write_rfc3339(out);
+        out.push(b'"');
     }
 }
 

@@ -1,9 +1,11 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use http::HeaderMap;
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::base::log_format;
 
 fn record() -> Record<'static> {
     let ms = |ms| Some(Duration::from_millis(ms));
@@ -47,6 +49,7 @@ fn record() -> Record<'static> {
             ..Tokens::default()
         },
         in_flight: InFlight { process: 4, frontend: 3, backend: Some(2), server: Some(1), queue: Some(0) },
+        ..Record::default()
     }
 }
 
@@ -186,5 +189,141 @@ proptest! {
         prop_assert_eq!(&line["host"], &Value::from(String::from_utf8_lossy(&target)));
         let line = httplog(&record);
         prop_assert!(line.is_ascii() && line.matches('\n').count() == 1 && line.matches('"').count() == 2);
+    }
+}
+
+/// `format` of a record, without its line feed.
+fn custom(record: &Record<'_>, format: &str) -> String {
+    let mut out = Vec::new();
+    record.write(&Format::custom(&log_format::parse(format).unwrap(), "edge-1", 25_897), &mut out);
+    assert_eq!(out.pop(), Some(b'\n'));
+    String::from_utf8(out).unwrap()
+}
+
+/// The format that HAProxy gives for its own `option httplog` (configuration manual 8.2.3).
+const HTTPLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr \
+                       %hs %{+Q}r";
+
+#[test]
+fn haproxys_own_format_writes_its_httplog() {
+    let cut = Record { status: None, server: None, backend: None, target: None, ..record() };
+    let nothing = Record { frontend: "web", termination: "PR--", ..Record::default() };
+    for record in [record(), cut, nothing] {
+        let local = Record { client: record.client.or(Some(([127, 0, 0, 1], 1).into())), ..record };
+        assert_eq!(custom(&local, HTTPLOG) + "\n", httplog(&local));
+    }
+}
+
+/// What HAProxy 2.6 wrote for the same: `GET /x?q=a"`, and a header `a"b]c\d`.
+#[test]
+fn flags_and_the_unknown_are_as_in_haproxy() {
+    let none = Record { frontend: "web", termination: "PR--", ..Record::default() };
+    let formats = [
+        ("%ID %{+Q}ID %sslv %{+Q}sslv %CC %{+Q}CS", "- \"\" - \"\" - \"\""),
+        ("%r|%HM|%HU|%HP|%HPO|%HQ|%HV", "<BADREQ>|<BADREQ>|<BADREQ>|<BADREQ>|<BADREQ>|<BADREQ>|<BADREQ>"),
+        ("%TR/%Tw/%Tc/%Tr/%Td %ST %b/%s", "-1/-1/-1/-1/-1 -1 web/<NOSRV>"),
+        ("%[model] %{+Q}[model] %[cost_usd] %[prompt_tokens] %[stream] %[header(x)]", "- \"\" - - false -"),
+    ];
+    for (format, line) in formats {
+        assert_eq!(custom(&none, format), line);
+    }
+    let mut headers = HeaderMap::new();
+    headers.append("x", "first".parse().unwrap());
+    headers.append("x", "a\"b]c\\d".parse().unwrap());
+    let all = Record {
+        target: Some(b"/x?q=a\""),
+        local: Some(([127, 0, 0, 1], 443).into()),
+        tls_cipher: Some("TLS_AES_128_GCM_SHA256"),
+        request_headers: Some(&headers),
+        response_headers: Some(&headers),
+        src: Some([10, 0, 0, 1].into()),
+        ..record()
+    };
+    let formats = [
+        ("%{+X}ci:%{+X}cp %{+X}pid %{+X}Ts", "C0000207:CB2B 6529 6B01ABB4"),
+        ("%{+Q}ci %{+Q}ST %{+Q}b %pid %H", "\"192.0.2.7\" 200 \"ai\" 25897 edge-1"),
+        (
+            "%t|%tr|%T|%trg",
+            "21/Nov/2026:14:33:24.123|21/Nov/2026:14:33:24.123|21/Nov/2026:14:33:24 +0000|21/Nov/2026:14:33:24 +0000",
+        ),
+        ("%Ts.%ms %[time]", "1795271604.123 2026-11-21T14:33:24.123Z"),
+        ("%HM %HP %HQ %HU %HV", "POST /x ?q=a#22 /x?q=a#22 HTTP/1.1"),
+        ("%fi:%fp %ft %f %sslv %sslc", "127.0.0.1:443 https~ https TLSv1.3 TLS_AES_128_GCM_SHA256"),
+        (
+            "%[header(x)] %{+E}[req.hdr(x)] %{+Q,+E}[res.hdr(x)]",
+            "a#22b]c\\d a#22b\\]c\\\\d \"a#22b\\]c\\\\d\"",
+        ),
+        ("%ts %tsc %rc %Td %Ta %[src] %[client]", "-- ---- 1 77 120 10.0.0.1 192.0.2.7:52011"),
+        ("%[model] %[prompt_tokens]+%[completion_tokens] $%[cost_usd]", "gpt-4.1 1200+0 $12.000305"),
+        ("%[first_content_ms] %[first_byte_ms] %[duration_ms] %[queue_ms]", "61.000 43.500 120.000 -"),
+        ("%[client_name]/%[plan] %[attempts] %[hedged] %[request_id]", "mobile-app/premium 2 true req-1"),
+    ];
+    for (format, line) in formats {
+        assert_eq!(custom(&all, format), line);
+    }
+}
+
+/// A format with everything that there is.
+fn everything() -> String {
+    let (variables, fetches) = log_format::names();
+    let variables = variables.map(|name| format!("%{name} %{{+Q,+E,+X}}{name} "));
+    let fetches = fetches.map(|name| format!("%[{name}] %{{+Q}}[{name}] "));
+    variables.chain(fetches).collect::<String>() + "%[header(x)] %[response_header(x)]"
+}
+
+#[test]
+fn a_line_needs_no_room_but_its_own() {
+    let format = Format::custom(&log_format::parse(&everything()).unwrap(), "edge-1", 1);
+    let mut out = Vec::new();
+    record().write(&format, &mut out);
+    let (length, capacity, place) = (out.len(), out.capacity(), out.as_ptr());
+    out.clear();
+    record().write(&format, &mut out);
+    assert_eq!((out.len(), out.capacity(), out.as_ptr()), (length, capacity, place));
+}
+
+#[test]
+fn a_format_has_what_json_has() {
+    let (_, fetches) = log_format::names();
+    let fetches: Vec<&str> = fetches.collect();
+    let mut full = record();
+    (full.detail, full.reason, full.error_code) = (Some("d"), Some("r"), Some("e"));
+    (full.src, full.queue_time) = (Some([10, 0, 0, 1].into()), Some(Duration::ZERO));
+    full.tokens = Tokens { cached: Some(1), reasoning: Some(1), estimated: true, ..full.tokens };
+    for (key, value) in json(&full).as_object().unwrap() {
+        assert!(fetches.contains(&key.as_str()), "{key}");
+        let plain = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let written = custom(&full, &format!("%[{key}]"));
+        let same = written == plain || written.parse::<f64>().ok() == value.as_f64() && value.is_number();
+        assert!(same, "{key}: {written} and {plain}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_sent_no_format_writes_a_control_byte(
+        bytes in prop::collection::vec(any::<u8>(), 0..40),
+        text in ".{0,20}",
+    ) {
+        let mut headers = HeaderMap::new();
+        if let Ok(value) = http::HeaderValue::from_bytes(&bytes) {
+            headers.insert("x", value);
+        }
+        let hostile = Record {
+            target: Some(&bytes),
+            host: Some(&bytes),
+            method: Some(&text),
+            model: Some(&text),
+            request_id: Some(&text),
+            detail: Some(&text),
+            client_name: Some(&text),
+            client_dn: Some(&text),
+            request_headers: Some(&headers),
+            response_headers: Some(&headers),
+            ..record()
+        };
+        let line = custom(&hostile, &everything());
+        prop_assert!(line.bytes().all(|b| (b' '..=b'~').contains(&b)), "{line:?}");
+        prop_assert_eq!(line.matches('"').count() % 2, 0);
     }
 }
