@@ -25,19 +25,12 @@ use crate::observe::access_log::Severity;
 #[derive(Clone, Debug)]
 pub struct LogWriter {
     current: Arc<ArcSwap<Shared>>,
-    counts: Arc<Counts>,
+    dropped: Arc<AtomicU64>,
 }
 
 /// A target that was opened, with its thread; `None`: the one that there is. Dropped without use it is closed.
 #[derive(Debug)]
 pub struct Prepared(Option<Arc<Shared>>);
-
-/// Since the start, whatever the target was.
-#[derive(Debug, Default)]
-struct Counts {
-    dropped: AtomicU64,
-    sampled_out: AtomicU64,
-}
 
 /// One target, its thread and its buffer.
 #[derive(Debug)]
@@ -47,7 +40,8 @@ struct Shared {
     work: Condvar,
     /// The thread has ended.
     ended: Condvar,
-    counts: Arc<Counts>,
+    /// Lines lost since the start of the process, whatever the target was.
+    dropped: Arc<AtomicU64>,
     target: Target,
     /// Each line begins with its severity.
     marked: bool,
@@ -78,9 +72,9 @@ impl LogWriter {
     }
 
     fn with_sink(sink: Option<Sink>, target: Target) -> io::Result<LogWriter> {
-        let counts = Arc::new(Counts::default());
-        let shared = start(sink, target, counts.clone())?;
-        Ok(LogWriter { current: Arc::new(ArcSwap::new(shared)), counts })
+        let dropped = Arc::new(AtomicU64::new(0));
+        let shared = start(sink, target, dropped.clone())?;
+        Ok(LogWriter { current: Arc::new(ArcSwap::new(shared)), dropped })
     }
 
     /// Opens another target, for [`LogWriter::switch`]; nothing, where it is the same.
@@ -91,7 +85,7 @@ impl LogWriter {
         if self.current.load().target == target {
             return Ok(Prepared(None));
         }
-        Ok(Prepared(Some(start(Sink::open(target.clone())?, target, self.counts.clone())?)))
+        Ok(Prepared(Some(start(Sink::open(target.clone())?, target, self.dropped.clone())?)))
     }
 
     /// Writes to another target from the next line on. What was handed over before still goes to the old one.
@@ -108,17 +102,12 @@ impl LogWriter {
         while !shared.take(line, severity) {
             let now = self.current.load();
             if Arc::ptr_eq(&shared, &now) {
-                self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+                self.dropped.fetch_add(1, Ordering::Relaxed);
                 return;
             }
             // The target was changed in this moment.
             shared = now;
         }
-    }
-
-    /// Counts a line that is not written, because the sample does without it.
-    pub fn leave_out(&self) {
-        self.counts.sampled_out.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Opens the file anew before the next batch: call it after the old one was renamed. Looks for a syslog daemon again.
@@ -131,12 +120,7 @@ impl LogWriter {
 
     /// Lines lost since the start.
     pub fn dropped(&self) -> u64 {
-        self.counts.dropped.load(Ordering::Relaxed)
-    }
-
-    /// Lines that the sample did without since the start.
-    pub fn sampled_out(&self) -> u64 {
-        self.counts.sampled_out.load(Ordering::Relaxed)
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Writes out what was handed over, takes nothing more, and waits for that no longer than `patience`. Whether all
@@ -172,7 +156,7 @@ impl Shared {
         }
         if buffer.bytes.len() + line.len() > CAPACITY {
             drop(buffer);
-            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
             return true;
         }
         let first = buffer.bytes.is_empty();
@@ -194,12 +178,12 @@ impl Shared {
     }
 }
 
-fn start(sink: Option<Sink>, target: Target, counts: Arc<Counts>) -> io::Result<Arc<Shared>> {
+fn start(sink: Option<Sink>, target: Target, dropped: Arc<AtomicU64>) -> io::Result<Arc<Shared>> {
     let shared = Arc::new(Shared {
         buffer: Mutex::new(Buffer { ended: sink.is_none(), ..Buffer::default() }),
         work: Condvar::new(),
         ended: Condvar::new(),
-        counts,
+        dropped,
         target,
         marked: sink.as_ref().is_some_and(Sink::wants_severity),
     });
@@ -224,7 +208,7 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        self.reported = self.shared.counts.dropped.load(Ordering::Relaxed);
+        self.reported = self.shared.dropped.load(Ordering::Relaxed);
         if let Some(Err(error)) = self.sink.as_mut().map(Sink::prepare) {
             self.complain(&error);
         }
@@ -293,7 +277,7 @@ impl Writer {
     }
 
     fn lose(&self, lines: u64) {
-        self.shared.counts.dropped.fetch_add(lines, Ordering::Relaxed);
+        self.shared.dropped.fetch_add(lines, Ordering::Relaxed);
     }
 
     fn complain(&mut self, error: &io::Error) {
@@ -313,7 +297,7 @@ impl Writer {
     }
 
     fn warn_of_losses(&mut self) {
-        let dropped = self.shared.counts.dropped.load(Ordering::Relaxed);
+        let dropped = self.shared.dropped.load(Ordering::Relaxed);
         if dropped > self.reported && self.may_warn() {
             log::warn!(
                 "access log: {} lines were dropped, {dropped} since the start: {} does not keep up",

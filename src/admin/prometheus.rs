@@ -269,6 +269,11 @@ const NODE: &[Metric] = &[
         "Access log lines that could not be written in time.",
         |source, family| family.sample(&[], (source.view.log_dropped)()),
     ),
+    counter(
+        "tidegate_log_lines_sampled_out_total",
+        "Successes without a line in the access log, because log.access.sample does without them.",
+        |source, family| family.sample(&[], source.view.state.sampled_out.get()),
+    ),
 ];
 
 fn frontends(source: &Source<'_>, family: &mut Family<'_>, value: impl Fn(&Frontend) -> u64) {

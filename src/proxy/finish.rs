@@ -249,10 +249,9 @@ fn traffic(to: &Traffic, context: &Context, end: &End) {
 
 fn log(context: &Context, end: &End, session: Option<&ServerSession>) {
     let Some(access) = &context.snapshot.access_log else { return };
-    let writer = &context.worker.shared.log;
     let success = is_success(end.status, end.outcome.termination());
     if success && !access.sample.takes(SUCCESSES.replace(SUCCESSES.get().wrapping_add(1))) {
-        return writer.leave_out();
+        return context.worker.shared.state.sampled_out.one();
     }
     let head = session.map(ServerSession::req_header);
     let times = &context.times;

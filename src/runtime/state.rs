@@ -17,6 +17,7 @@ use crate::ai::estimate::Ratios;
 use crate::base::clock::{self, Clock};
 use crate::config::checked::TableKey;
 use crate::limit::{PlanLimits, Purse};
+use crate::observe::cell::Counter;
 use crate::observe::events::Events;
 use crate::observe::stats::{
     BackendStats, CallStats, ClientStats, Cost, FrontendStats, RequestCells, ServerStats,
@@ -52,6 +53,8 @@ pub struct State {
     pub body_memory: Memory,
     /// What has changed lately.
     pub events: Events,
+    /// Successes that the sample of the access log did without.
+    pub sampled_out: Counter,
     /// Calls and event streams in flight.
     pub streams: Arc<Streams>,
     gates: Named<String, Gate>,
@@ -132,6 +135,7 @@ impl State {
             ready: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             affordable_connections: AtomicUsize::new(usize::MAX),
+            sampled_out: Counter::default(),
             connections: Arc::default(),
             body_memory: Memory::default(),
             events: Events::default(),
