@@ -137,7 +137,7 @@ backends: {b: {servers: {s: {url: http://h}}}, c: {servers: {s: {url: http://h}}
 const EVERYTHING: &str = r#"
 global: {threads: 2, max_connections: 5, shutdown_grace: 1s, state_dir: ./s, max_body_memory: 1m}
 admin: {listen: off, socket: off, token: "${NOPE:-}"}
-log: {level: warn, access: {to: off, format: httplog}}
+log: {level: warn, access: {to: {syslog: "udp:127.0.0.1:514", facility: local0}, format: httplog, sample: 10%}}
 defaults:
   timeouts: {request_head: 1s, client: 1s, keep_alive: 1s, connect: 1s, queue: 1s, first_byte: 1s, server: 1s, total: 1s, tunnel: 1s}
   max_request_body: 1k
