@@ -190,7 +190,7 @@ impl Outcome {
                 429,
                 "insufficient_quota",
                 "insufficient_quota",
-                "The budget is used up. It begins anew with the next day or month (UTC), as it was agreed.",
+                "The budget is used up.",
             ),
             Outcome::Limited(Limit::BudgetInFlight) => error(
                 429,

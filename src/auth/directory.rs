@@ -131,8 +131,12 @@ mod tests {
     use super::*;
 
     fn directory(mode: Mode) -> Directory {
-        let client =
-            |name: &str, key: &[u8]| Client { name: name.into(), plan: Some(1), digest: digest(key) };
+        let client = |name: &str, key: &[u8]| Client {
+            name: name.into(),
+            place: 0,
+            plan: Some(1),
+            digest: digest(key),
+        };
         Directory::new(
             mode,
             [client("app", b"sk-app"), client("trial", b"sk-trial"), client("late", b"sk-app")],

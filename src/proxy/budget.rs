@@ -23,6 +23,7 @@ pub fn reserve(context: &mut Context) -> Option<Outcome> {
             if let Some(crossing) = refusal.crossing() {
                 tell(context, &crossing);
             }
+            context.budget_anew = Some(refusal.resets_at);
             Some(Outcome::Limited(Limit::Budget))
         }
         Err(_) => Some(Outcome::Limited(Limit::BudgetInFlight)),

@@ -44,6 +44,8 @@ pub struct Context {
     /// What `x-ratelimit-*` say.
     pub figures: Option<Figures>,
     pub retry_after: Option<Duration>,
+    /// When the budget begins anew that has no room for it: since 1970 UTC.
+    pub budget_anew: Option<Duration>,
     /// What the rules change in the header, in their order.
     pub header_steps: Vec<HeaderStep>,
     /// The target as it came, once a rule has rewritten it.

@@ -117,6 +117,7 @@ impl Edge {
             permit: None,
             figures: None,
             retry_after: None,
+            budget_anew: None,
             header_steps: Vec::new(),
             original_target: None,
             reported: (0, 0),

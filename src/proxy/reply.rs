@@ -9,6 +9,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use serde_json::json;
 
+use crate::base::calendar::Civil;
 use crate::base::clock;
 use crate::limit::{GoDuration, Quota};
 use crate::outcome::{ClientError, Outcome};
@@ -29,6 +30,10 @@ const THROWN_AWAY: usize = 1024 * 1024;
 
 /// `{"error": {...}}`, or Anthropic's shape on its paths.
 pub fn error_body(path: &str, error: ClientError) -> Bytes {
+    with_message(path, error, error.message)
+}
+
+fn with_message(path: &str, error: ClientError, message: &str) -> Bytes {
     let body = if path.starts_with("/v1/messages") {
         let kind = match error.status {
             401 => "authentication_error",
@@ -40,9 +45,9 @@ pub fn error_body(path: &str, error: ClientError) -> Bytes {
             503 => "overloaded_error",
             _ => "api_error",
         };
-        json!({"type": "error", "error": {"type": kind, "message": error.message}})
+        json!({"type": "error", "error": {"type": kind, "message": message}})
     } else {
-        json!({"error": {"message": error.message, "type": error.kind, "param": null, "code": error.code}})
+        json!({"error": {"message": message, "type": error.kind, "param": null, "code": error.code}})
     };
     body.to_string().into()
 }
@@ -51,7 +56,16 @@ pub fn error_body(path: &str, error: ClientError) -> Bytes {
 pub fn error_content(context: &Context, path: &str, error: ClientError) -> (HeaderValue, Bytes) {
     match context.frontend().error_bodies.get(&error.status) {
         Some(own) => (own.content_type.clone(), own.body.clone()),
-        None => (JSON, error_body(path, error)),
+        None => {
+            let anew = context.budget_anew.map(|anew| {
+                let Civil { year, month, day, hour, minute, .. } = Civil::from_unix(anew);
+                let message = error.message;
+                format!(
+                    "{message} It begins anew on {year:04}-{month:02}-{day:02} at {hour:02}:{minute:02} UTC."
+                )
+            });
+            (JSON, with_message(path, error, anew.as_deref().unwrap_or(error.message)))
+        }
     }
 }
 
