@@ -31,6 +31,7 @@ for purpose in "$@"; do
         need openssl has openssl
         need curl has curl
         need haproxy has haproxy
+        need haproxy has halog
         need socat has socat
         need nghttp2-client has nghttp
         ;;

@@ -1,4 +1,7 @@
-//! The access log, in both formats: one line a request, with how it ended, and never a secret.
+//! The access log: one line a request, with how it ended, and never a secret.
+
+mod format;
+mod places;
 
 use regex::Regex;
 use serde_json::Value;
