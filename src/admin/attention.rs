@@ -213,19 +213,19 @@ fn of_budgets(budgets: &[Budget], now: u64, notices: &mut Vec<Notice>) {
 }
 
 fn of_budget(budget: &Budget, now: u64, notices: &mut Vec<Notice>) {
-    let (whose, period) = (budget.whose(), budget.period);
+    let whose = budget.whose();
+    let period = if budget.period == "day" { "today" } else { "this month" };
     let (spent, of) = (units::money(budget.spent_usd), units::money(budget.budget_usd));
     let anew = units::seconds(budget.begins_anew_at.saturating_sub(now));
     if budget.state == "used_up" {
-        let text =
-            format!("is used up ({spent} of {of} for this {period}): calls get 429 insufficient_quota");
+        let text = format!("is used up ({spent} of {of} {period}): calls get 429 insufficient_quota");
         let then = format!("It begins anew in {anew}; to let them through before, raise it and reload");
         let message = format!("The budget of {whose} {text}. {then}.");
         // One client's budget is between it and whoever gave it; the others hit everybody.
         let severity = if budget.scope == "client" { Severity::Warning } else { Severity::Critical };
         notices.push(Notice { severity, message });
     } else {
-        let text = format!("is nearly used up: {spent} of {of} for this {period}. It begins anew in {anew}");
+        let text = format!("is nearly used up: {spent} of {of} {period}. It begins anew in {anew}");
         warning(notices, format!("The budget of {whose} {text}."));
     }
 }

@@ -3,7 +3,7 @@
 
 mod call;
 mod client;
-mod model;
+mod money;
 mod taken;
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::base::clock::Tick;
 pub use super::cell::Session;
 pub use call::{CallStats, Times};
 pub use client::ClientStats;
-pub use model::{Cost, ModelStats, dollars};
+pub use money::{Cost, dollars};
 pub use taken::Taken;
 
 /// One frontend. The comment names HAProxy's column.

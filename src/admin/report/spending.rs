@@ -52,10 +52,10 @@ pub struct Model {
     pub output_token: Quantiles,
 }
 
-/// Whoever has a key: of the configuration, or `key:HEX12` in passthrough.
+/// Of the configuration, or `key:HEX12` of one that only a server can judge (passthrough).
 #[derive(Clone, Debug, Serialize)]
 pub struct Client {
-    /// `other` stands for all that came after there were too many names.
+    /// Empty: all without a key. `other` stands for all that came after there were too many names.
     pub name: String,
     pub plan: Option<String>,
     /// Those that were refused included.

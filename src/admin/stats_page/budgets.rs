@@ -7,8 +7,8 @@ use crate::admin::report::{Budget, Ledger, Listed};
 use crate::admin::units;
 
 const HEAD: &str = "\
-<div class=\"scroll\"><table class=\"narrow\">
-<thead><tr><th>whose</th><th>spent</th><th>of</th><th></th><th class=\"text\"></th>\
+<div class=\"scroll\"><table class=\"budgets\">
+<thead><tr><th>whose</th><th></th><th></th><th>spent</th><th>of</th>\
 <th title=\"by calls in flight: what they are estimated to cost\">reserved</th>\
 <th title=\"neither spent nor reserved\">left</th><th class=\"text\" title=\"UTC\">begins anew</th></tr></thead>
 <tbody>";
@@ -42,25 +42,23 @@ fn row(out: &mut String, budget: &Budget, now: u64) {
         _ => ("", "used"),
     };
     let share = budget.share();
+    let _ = write!(
+        out,
+        "<tr><th>{name}</th><td><svg width=\"120\" height=\"8\" aria-hidden=\"true\">\
+         <rect class=\"room\" width=\"120\" height=\"8\"/><rect class=\"{bar}\" width=\"{:.1}\" height=\"8\"/>",
+        120.0 * share.clamp(0.0, 1.0)
+    );
+    if budget.alert_at < 1.0 {
+        let mark = 120.0 * budget.alert_at.max(0.0) - 0.5;
+        let _ = write!(out, "<rect class=\"mark\" x=\"{mark:.1}\" width=\"1\" height=\"8\"/>");
+    }
     let (spent, of) = (units::money(budget.spent_usd), units::money(budget.budget_usd));
     let _ = write!(
         out,
-        "<tr><th>{name}</th><td class=\"{class}\">{spent}</td><td>{of}<i>/{}</i></td>\
-         <td class=\"{class}\">{}</td><td class=\"text\">",
-        budget.period,
+        "</svg></td><td class=\"{class}\">{}</td><td class=\"{class}\">{spent}</td><td>{of}<i>/{}</i></td>",
         percent(share),
+        budget.period,
     );
-    let (filled, mark) = (120.0 * share.clamp(0.0, 1.0), 120.0 * budget.alert_at.clamp(0.0, 1.0));
-    let _ = write!(
-        out,
-        "<svg width=\"120\" height=\"8\" role=\"img\" aria-label=\"{}\"><rect class=\"room\" width=\"120\" height=\"8\"/>\
-         <rect class=\"{bar}\" width=\"{filled:.1}\" height=\"8\"/>",
-        percent(share)
-    );
-    if mark < 120.0 {
-        let _ = write!(out, "<rect class=\"mark\" x=\"{:.1}\" width=\"1\" height=\"8\"/>", mark - 0.5);
-    }
-    out.push_str("</svg></td>");
     html::money(out, Some(budget.reserved_usd));
     html::money(out, Some(budget.left_usd));
     let anew = units::seconds(budget.begins_anew_at.saturating_sub(now));

@@ -22,7 +22,7 @@ fn page_shows_everything_and_escapes_names() {
         "<td>182 ms<small>840 ms</small></td>",
         "failover <i>tier 1 &rarr;</i> tier 2",
         "81 hedges, 42 won, 3 refused",
-        "Clients <small>5 of 61: those that cost most",
+        "Clients <small>6 of 61: those that cost most",
         "<td class=\"full\">$0<i>/$500.00</i></td>",
         ">893,200<i>/1,000,000</i></td>",
         "<td class=\"near\">84%</td>",
@@ -151,10 +151,10 @@ fn a_budget_that_is_used_up_says_what_comes_of_it_and_when_it_ends() {
         one_notice(|report| report.budgets.list.push(spending::budget(scope, name, "month", 100.0, spent)))
     };
     let (severity, message) = with("client", "mobile", 81.0);
-    let text = "The budget of client mobile is nearly used up: $81.00 of $100.00 for this month. It begins anew in 9h 13m.";
+    let text = "The budget of client mobile is nearly used up: $81.00 of $100.00 this month. It begins anew in 9h 13m.";
     assert_eq!((severity, message.as_str()), (Severity::Warning, text));
     let (severity, message) = with("client", "mobile", 100.0);
-    let text = "The budget of client mobile is used up ($100.00 of $100.00 for this month): calls get 429 \
+    let text = "The budget of client mobile is used up ($100.00 of $100.00 this month): calls get 429 \
                 insufficient_quota. It begins anew in 9h 13m; to let them through before, raise it and reload.";
     assert_eq!((severity, message.as_str()), (Severity::Warning, text));
     let (severity, message) = with("all", "", 101.0);

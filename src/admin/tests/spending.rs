@@ -23,6 +23,12 @@ pub fn clients() -> Listed<Client> {
             last_request_seconds_ago: None,
             ..client("<b>quiet</b>", Some("free"), 0, None)
         },
+        Client {
+            limits: Limits::default(),
+            cost_today_usd: None,
+            cost_month_usd: None,
+            ..client("", None, 2, None)
+        },
     ];
     Listed { total: 61, list }
 }
