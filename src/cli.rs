@@ -5,6 +5,7 @@ pub mod demo;
 mod hash_key;
 pub mod mock;
 mod run;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ enum Command {
     Run(run::Arguments),
     /// Check a configuration: every mistake at once. Exit code 0: good, 64: not.
     Check(check::Arguments),
+    /// Who took how many tokens, and what they cost.
+    Usage(usage::Arguments),
     /// Three mock providers and the balancer, and what to try with them.
     Demo(demo::Arguments),
     /// One mock OpenAI-compatible provider with faults.
@@ -52,6 +55,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Usage(arguments) => usage::run(&arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Mock(arguments) => mock::run(arguments),
         Command::HashKey => hash_key::run(),

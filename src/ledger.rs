@@ -2,10 +2,15 @@
 //! writes to `usage.db` (SQLite) in batches; whoever records a call never waits for it. What the disk does not take is
 //! kept in memory, up to a bound, and written when it does again. It knows no prices and refuses nobody.
 
+pub mod compare;
+pub mod query;
+pub mod range;
+
 mod backlog;
 mod call;
 mod error;
 mod insert;
+mod json;
 mod reader;
 mod restore;
 mod retention;

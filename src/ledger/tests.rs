@@ -4,6 +4,7 @@ mod disk;
 mod file;
 mod keep;
 mod kill;
+mod query;
 mod schema;
 mod speed;
 
