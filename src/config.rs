@@ -3,6 +3,7 @@
 
 pub mod checked;
 pub mod diagnostic;
+pub mod difference;
 pub mod expression;
 pub mod source;
 

@@ -27,6 +27,7 @@ pub mod runtime;
 
 // Floor 4: edges
 pub mod admin;
+pub mod history;
 pub mod ledger;
 pub mod listen;
 pub mod log_writer;

@@ -25,6 +25,7 @@ const FLOORS: [&[&str]; 6] = [
         "upstream",
         "transport",
         "admin",
+        "history",
         "ledger",
         "log_writer",
         "mock",
