@@ -193,7 +193,7 @@ fn what_needs_a_restart_is_named_and_the_rest_is_in_force() {
         .replace(&one.url(), &two.url());
     assert!(edge.reload_text(&text), "{text}");
     edge.says(
-        "a restart is needed for what has changed in global.threads, admin.listen, admin.socket, log.level, log.access.to",
+        "a restart is needed for what has changed in global.threads, admin.listen, admin.socket, log.level",
     );
     assert_eq!(edge.servers(1), ["two"]);
 }

@@ -63,15 +63,17 @@ fn what_no_server_answered_gives_everything_back() {
 }
 
 #[test]
-fn a_client_that_leaves_before_an_answer_gets_everything_back() {
+fn a_client_that_leaves_before_an_answer_pays_for_its_prompt_alone() {
     let site = Limited::new(PLAN, stalls_after(Vec::new()));
+    let ask = chat(true, 300);
+    let prompt = ask.body.as_ref().unwrap().len().div_ceil(4) as u64;
     for times in 1..=3 {
         let mut client = site.edge.open();
-        client.send(chat(true, 300).bytes());
+        client.send(ask.bytes());
         until("it is admitted", || site.one.count() == times);
         assert!(site.left("sk-app") < 700);
         drop(client);
-        site.comes_to(1000);
+        site.comes_to(1000 - prompt * times as u64);
     }
 }
 
