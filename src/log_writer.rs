@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -58,6 +59,9 @@ struct Buffer {
 /// Lines waiting in memory, at most.
 const CAPACITY: usize = 8 << 20;
 
+/// How long a target may take to open. A pipe waits for its reader.
+const OPENING: Duration = Duration::from_secs(2);
+
 /// How long lines are gathered before they are written together.
 const GATHER: Duration = Duration::from_millis(5);
 
@@ -68,12 +72,15 @@ impl LogWriter {
     /// Opens the target and starts the thread. Fails when the file cannot be opened or the thread not started. A syslog
     /// daemon need not be there yet.
     pub fn start(target: Target) -> io::Result<LogWriter> {
-        LogWriter::with_sink(Sink::open(target.clone())?, target)
+        LogWriter::with_sink(target.clone(), || Sink::open(target))
     }
 
-    fn with_sink(sink: Option<Sink>, target: Target) -> io::Result<LogWriter> {
+    fn with_sink(
+        target: Target,
+        open: impl FnOnce() -> io::Result<Sink> + Send + 'static,
+    ) -> io::Result<LogWriter> {
         let dropped = Arc::new(AtomicU64::new(0));
-        let shared = start(sink, target, dropped.clone())?;
+        let shared = start(target, dropped.clone(), open)?;
         Ok(LogWriter { current: Arc::new(ArcSwap::new(shared)), dropped })
     }
 
@@ -85,7 +92,7 @@ impl LogWriter {
         if self.current.load().target == target {
             return Ok(Prepared(None));
         }
-        Ok(Prepared(Some(start(Sink::open(target.clone())?, target, self.dropped.clone())?)))
+        Ok(Prepared(Some(start(target.clone(), self.dropped.clone(), || Sink::open(target))?)))
     }
 
     /// Writes to another target from the next line on. What was handed over before still goes to the old one.
@@ -178,20 +185,40 @@ impl Shared {
     }
 }
 
-fn start(sink: Option<Sink>, target: Target, dropped: Arc<AtomicU64>) -> io::Result<Arc<Shared>> {
+/// Opens the target on its own thread: whatever hangs there, hangs nobody else.
+fn start(
+    target: Target,
+    dropped: Arc<AtomicU64>,
+    open: impl FnOnce() -> io::Result<Sink> + Send + 'static,
+) -> io::Result<Arc<Shared>> {
+    let nowhere = target == Target::Nowhere;
     let shared = Arc::new(Shared {
-        buffer: Mutex::new(Buffer { ended: sink.is_none(), ..Buffer::default() }),
+        buffer: Mutex::new(Buffer { ended: nowhere, ..Buffer::default() }),
         work: Condvar::new(),
         ended: Condvar::new(),
         dropped,
+        marked: matches!(target, Target::Syslog(_)),
         target,
-        marked: sink.as_ref().is_some_and(Sink::wants_severity),
     });
-    if sink.is_some() {
-        let writer = Writer { shared: shared.clone(), sink, torn: false, warned: None, reported: 0 };
-        thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run())?;
+    if nowhere {
+        return Ok(shared);
     }
-    Ok(shared)
+    let (tell, told) = mpsc::channel();
+    let own = shared.clone();
+    thread::Builder::new().name("access-log".to_owned()).spawn(move || match open() {
+        Ok(sink) => {
+            let _ = tell.send(Ok(()));
+            Writer { shared: own, sink: Some(sink), torn: false, warned: None, reported: 0 }.run();
+        }
+        Err(error) => drop(tell.send(Err(error))),
+    })?;
+    match told.recv_timeout(OPENING) {
+        Ok(opened) => opened.map(|()| shared),
+        Err(_) => {
+            shared.stop();
+            Err(io::Error::new(ErrorKind::TimedOut, "it does not open; a pipe needs somebody who reads it"))
+        }
+    }
 }
 
 /// The thread's own side.

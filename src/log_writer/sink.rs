@@ -32,13 +32,12 @@ pub(super) struct Written {
 }
 
 impl Sink {
-    /// `None`: there is nothing to write to.
-    pub(super) fn open(target: Target) -> io::Result<Option<Sink>> {
+    pub(super) fn open(target: Target) -> io::Result<Sink> {
         Ok(match target {
-            Target::Nowhere => None,
-            Target::Stdout => Some(Sink::Stream(Box::new(io::stdout()))),
-            Target::File(path) => Some(Sink::File(open(&path)?, path)),
-            Target::Syslog(settings) => Some(Sink::Syslog(Box::new(Connection::new(settings)))),
+            Target::Nowhere => Sink::Stream(Box::new(io::sink())),
+            Target::Stdout => Sink::Stream(Box::new(io::stdout())),
+            Target::File(path) => Sink::File(open(&path)?, path),
+            Target::Syslog(settings) => Sink::Syslog(Box::new(Connection::new(settings))),
         })
     }
 
@@ -48,11 +47,6 @@ impl Sink {
             Sink::File(_, path) => path.display().to_string(),
             Sink::Syslog(connection) => connection.name(),
         }
-    }
-
-    /// Whether each line begins with its severity.
-    pub(super) fn wants_severity(&self) -> bool {
-        matches!(self, Sink::Syslog(_))
     }
 
     /// Tries what may fail before there is a line to write.

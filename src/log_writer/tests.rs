@@ -43,7 +43,8 @@ impl Write for Fake {
 
 impl Fake {
     fn start(&self) -> LogWriter {
-        LogWriter::with_sink(Some(Sink::Stream(Box::new(self.clone()))), Target::Stdout).unwrap()
+        let fake = self.clone();
+        LogWriter::with_sink(Target::Stdout, || Ok(Sink::Stream(Box::new(fake)))).unwrap()
     }
 
     fn gated(mouthful: Option<usize>) -> (Fake, Sender<Option<ErrorKind>>) {
@@ -198,6 +199,17 @@ fn another_target_takes_over_without_losing_a_line() {
     let lines = |path: &PathBuf| fs::read_to_string(path).unwrap().lines().count();
     eventually("every line is in one of the files", || lines(&first) + lines(&second) == 20_000);
     assert_eq!(writer.dropped(), 0);
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_pipe_without_a_reader_is_refused_and_not_waited_for() {
+    let dir = scratch("pipe");
+    let path = dir.join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let refused = LogWriter::start(Target::File(path.clone())).unwrap_err();
+    assert!(refused.to_string().contains("needs somebody who reads it"), "{refused}");
+    drop(fs::File::open(&path).unwrap());
     fs::remove_dir_all(dir).unwrap();
 }
 

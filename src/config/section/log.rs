@@ -53,6 +53,10 @@ fn target(value: Value<'_>, admin: &Admin) -> Option<AccessLogTarget> {
         return syslog::read(value);
     }
     let path = match value.nonempty()?.as_str() {
+        text if text.starts_with("unix:") || text.starts_with("udp:") => {
+            let hint = format!("like `to: {{syslog: \"{}\"}}`", value.shown());
+            return value.reject(Code::WrongType, "a syslog daemon stands in a mapping", hint);
+        }
         "stdout" => return Some(AccessLogTarget::Stdout),
         "off" => return Some(AccessLogTarget::Off),
         path => PathBuf::from(path),
@@ -67,12 +71,7 @@ fn target(value: Value<'_>, admin: &Admin) -> Option<AccessLogTarget> {
         None => Some(AccessLogTarget::File(path)),
         Some(why) => {
             let message = format!("cannot write the access log `{}`: {why}", value.shown());
-            let hint = match value.source().starts_with("unix:") || value.source().starts_with("udp:") {
-                true => "a syslog daemon is `to: {syslog: \"unix:/dev/log\"}`",
-                false => {
-                    "the directory must be there, and the user that runs this must be able to write to it"
-                }
-            };
+            let hint = "the directory must be there, and the user that runs this must be able to write to it";
             value.reject(Code::Unreadable, message, hint)
         }
     }

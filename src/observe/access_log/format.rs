@@ -38,7 +38,9 @@ impl Record<'_> {
     /// For a log that asks for it.
     pub fn severity(&self) -> Severity {
         let ours_or_the_servers = self.termination.starts_with(['S', 's', 'K', 'I', 'R']);
-        if is_success(self.status, self.termination) {
+        // A tunnel where nobody has said anything for long is nobody's fault.
+        let quiet_tunnel = self.status == Some(101) && self.termination == "sD--";
+        if quiet_tunnel || is_success(self.status, self.termination) {
             Severity::Info
         } else if ours_or_the_servers || self.status.is_some_and(|status| status >= 500) {
             Severity::Error
@@ -122,6 +124,7 @@ mod tests {
         let severity = |status, termination| Record { status, termination, ..Record::default() }.severity();
         assert_eq!(severity(Some(200), "----"), Severity::Info);
         assert_eq!(severity(Some(301), "LR--"), Severity::Info);
+        assert_eq!(severity(Some(101), "sD--"), Severity::Info);
         assert_eq!(severity(Some(404), "----"), Severity::Warning);
         assert_eq!(severity(Some(429), "PR--"), Severity::Warning);
         assert_eq!(severity(Some(200), "CD--"), Severity::Warning);
