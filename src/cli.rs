@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod alert;
 mod check;
 pub mod demo;
 mod hash_key;
@@ -32,6 +33,8 @@ enum Command {
     Run(run::Arguments),
     /// Check a configuration: every mistake at once. Exit code 0: good, 64: not.
     Check(check::Arguments),
+    /// Whether alerts reach anybody.
+    Alert(alert::Arguments),
     /// Who took how many tokens, and what they cost.
     Usage(usage::Arguments),
     /// Three mock providers and the balancer, and what to try with them.
@@ -55,6 +58,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Alert(arguments) => alert::run(&arguments),
         Command::Usage(arguments) => usage::run(&arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Mock(arguments) => mock::run(arguments),

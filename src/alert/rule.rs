@@ -86,6 +86,22 @@ impl Topic {
     }
 }
 
+/// All that [`name`] gives.
+pub const NAMES: [&str; 12] = [
+    "server_down",
+    "server_up",
+    "failover",
+    "breaker_open",
+    "no_server",
+    "latency_p95",
+    "error_rate",
+    "budget",
+    "certificate",
+    "reload_failed",
+    "rollback",
+    "ledger",
+];
+
 /// An event as the file names it.
 pub fn name(event: AlertEvent) -> &'static str {
     match event {

@@ -1,6 +1,8 @@
 //! What has changed lately: the last events, for the one who was just woken and asks what happened. Each is also a line in
 //! the log and a count in the metrics; this ring only saves looking for them, and is where alerts are made from.
 
+mod alerts;
+
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::cell::ByLabel;
+
+pub use alerts::{AlertCounts, ByFormat};
 
 /// Events that are kept; the oldest goes.
 pub const KEPT: usize = 256;
@@ -118,6 +122,8 @@ pub struct Events {
     ring: Mutex<Ring>,
     pushed: Condvar,
     counts: ByLabel,
+    /// What became of the alerts made from them.
+    pub alerts: AlertCounts,
 }
 
 #[derive(Debug, Default)]

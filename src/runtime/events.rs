@@ -3,6 +3,8 @@
 //! it here: of servers and tiers in this file, of budgets, the ledger, reloads and the rest in those below it.
 
 mod budget;
+mod certificate;
+mod figure;
 mod ledger;
 mod reload;
 
@@ -23,8 +25,10 @@ use crate::runtime::snapshot::{Backend, Snapshot};
 use crate::runtime::state::State;
 
 pub use budget::{Spending, budget};
+pub use certificate::{certificate_ends, certificate_renewed};
+pub use figure::figure;
 pub use ledger::{calls_lost, ledger_degraded, ledger_recovered};
-pub use reload::{reload_applied, reload_refused};
+pub use reload::{reload_applied, reload_refused, rolled_back};
 
 /// The shape of a backend that was last told of.
 #[derive(Debug, Default)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use log::{Level, log};
 
 use super::{EventKind, State, Tone, Word};
+use crate::base::calendar::Civil;
 use crate::base::clock;
-use crate::observe::civil::Civil;
 use crate::observe::stats::dollars;
 
 /// A budget at the moment at which it came to a mark.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use log::{error, info};
+use log::{error, info, warn};
 
 use super::{EventKind, State, Tone, Word};
 
@@ -24,6 +24,15 @@ pub fn reload_refused(state: &State, file: &Path, why: &str) {
 pub fn reload_applied(state: &State, file: &Path) {
     info!("reload: {} is in force", file.display());
     state.events.push(word(Tone::Better, "applied", format!("{} is in force", file.display())).event());
+}
+
+/// What was in force before is in force again; `why` says what spoke against the new.
+pub fn rolled_back(state: &State, why: &str) {
+    warn!("rollback: what was in force before the last reload is in force again: {why}");
+    let subject = Cow::Borrowed("configuration");
+    let (kind, tone) = (EventKind::Rollback, Tone::Alarm);
+    let word = Word { kind, tone, subject, from: "applied", to: "rolled_back", why: why.to_owned() };
+    state.events.push(word.event());
 }
 
 fn word(tone: Tone, to: &'static str, why: String) -> Word {
