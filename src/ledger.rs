@@ -41,7 +41,7 @@ pub const FILE: &str = "usage.db";
 /// Calls of one transaction, at most.
 const BATCH: usize = 1000;
 
-/// Calls that wait in memory while the disk takes none; then the oldest go. About 80 MB.
+/// Calls that wait in memory while the disk takes none; then the oldest go. About 60 MB.
 const MOST_WAITING: usize = 200_000;
 
 /// A handle; clones share one thread.

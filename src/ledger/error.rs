@@ -48,7 +48,7 @@ fn in_words(path: &Path, cause: &rusqlite::Error) -> String {
             "it may not be written: a read-only file system, or the wrong owner"
         }
         Some(ErrorCode::CannotOpen) => {
-            "it cannot be opened; check that the directory is there and who may write to it"
+            "it cannot be opened; check that the directory is there, and who may read and write in it"
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
             "another program has locked it; end its open transaction (in a `sqlite3` shell: COMMIT)"

@@ -74,15 +74,23 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// SQLite would clean up at the path of a file that is not there any more, whose journal it is or not. And the journal
-    /// of one that was replaced must not be there when its successor is opened: SQLite would write it over that.
+    /// The journal of a file that was moved or replaced must not be there when its successor is opened: SQLite would write it
+    /// over that. What it holds goes where it belongs first: the file may live on under another name.
     fn drop(&mut self) {
-        if !self.has_moved() {
+        let elsewhere = match fs::metadata(&self.path) {
+            Ok(file) => identity_in(&file) != self.identity,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if !elsewhere {
             return;
         }
-        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         let journal = beside(&self.path, "-wal");
-        if self.journal.is_some() && identity_of(&journal) == self.journal {
+        let ours = self.journal.is_some() && identity_of(&journal) == self.journal;
+        if ours {
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
+        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if ours {
             let _ = fs::remove_file(journal);
             let _ = fs::remove_file(beside(&self.path, "-shm"));
         }
@@ -117,7 +125,11 @@ pub fn identity(dir: &Path) -> Option<Identity> {
 }
 
 fn identity_of(path: &Path) -> Option<Identity> {
-    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+    fs::metadata(path).ok().as_ref().map(identity_in)
+}
+
+fn identity_in(file: &fs::Metadata) -> Identity {
+    (file.dev(), file.ino())
 }
 
 /// Takes a file that is no database out of the way, with what belongs to it. Its new name; `None` where another process

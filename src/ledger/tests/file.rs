@@ -52,6 +52,22 @@ fn a_file_that_is_replaced_is_written_to() {
 }
 
 #[test]
+fn a_file_that_is_renamed_keeps_what_was_written_to_it() {
+    let (dir, other) = (Dir::new("renamed"), Dir::new("new-name"));
+    let (ledger, told) = dir.start();
+    for _ in 0..300 {
+        ledger.record(call());
+    }
+    is_written(&ledger, 300);
+    std::fs::rename(dir.file(), other.file()).unwrap();
+    degraded(&told);
+    recovered(&told);
+    ledger.record(call());
+    ledger.flush_and_stop(PATIENCE);
+    assert_eq!((other.sound(), dir.sound()), (300, 1));
+}
+
+#[test]
 fn a_directory_that_is_deleted_is_made_again() {
     let dir = Dir::new("directory");
     let (ledger, told) = dir.start();
