@@ -15,7 +15,7 @@ mod stats_page;
 mod trend;
 mod units;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -24,6 +24,7 @@ use parking_lot::Mutex;
 
 use crate::admin::trend::Trend;
 use crate::ledger;
+use crate::runtime::orders::Orders;
 use crate::runtime::snapshot::Server;
 use crate::runtime::state::State;
 use crate::runtime::store::Store;
@@ -42,6 +43,10 @@ pub struct View {
     log_dropped: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Where calls are kept, and how that goes.
     ledger: Option<(String, LedgerFigures)>,
+    /// Where the history is; `None`: there is none.
+    state_dir: Option<PathBuf>,
+    /// Where orders go; `None`: nobody takes them.
+    orders: Option<Orders>,
     /// A stop was ordered.
     draining: AtomicBool,
     trend: Mutex<Trend>,
@@ -60,6 +65,8 @@ impl View {
             listeners,
             log_dropped: Box::new(log_dropped),
             ledger: None,
+            state_dir: None,
+            orders: None,
             draining: AtomicBool::new(false),
             trend: Mutex::default(),
         }
@@ -73,6 +80,12 @@ impl View {
         figures: impl Fn() -> Option<ledger::Figures> + Send + Sync + 'static,
     ) -> View {
         View { ledger: Some((file.display().to_string(), Box::new(figures))), ..self }
+    }
+
+    /// Takes orders, and shows the history in `state_dir`.
+    #[must_use]
+    pub fn with_orders(self, orders: Orders, state_dir: &Path) -> View {
+        View { orders: Some(orders), state_dir: Some(state_dir.to_owned()), ..self }
     }
 
     /// Since the start.

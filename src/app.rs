@@ -5,6 +5,7 @@ mod access_log;
 mod descriptors;
 mod ledger;
 mod listeners;
+mod orders;
 mod reload;
 mod workers;
 
@@ -21,11 +22,11 @@ use tokio::sync::watch;
 
 use crate::admin::{self, View};
 use crate::app::listeners::Listeners;
+use crate::app::orders::Orders;
 use crate::app::reload::Reloader;
 use crate::base::clock::Clock;
 use crate::config::checked::{BindAddress, Checked, Threads};
 use crate::listen::bind::{self, SocketFile};
-use crate::log_writer::LogWriter;
 use crate::proxy::Shared;
 use crate::runtime::compile::{compile, tls};
 use crate::runtime::events;
@@ -57,7 +58,7 @@ pub fn run(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
 
 async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let orders = Orders::new()?;
+    let (orders, give) = Orders::new()?;
     let state = Arc::new(State::new(Clock::real()));
     let affordable = descriptors::affordable_connections();
     state.affordable_connections.store(affordable, Ordering::Relaxed);
@@ -81,7 +82,15 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
         move || log.dropped()
     };
     let addresses = listeners.addresses().into_iter().map(|(_, address)| address).collect();
-    let view = Arc::new(View::new(&shared.store, &state, addresses, dropped));
+    let figures = {
+        let ledger = shared.ledger.clone();
+        move || ledger.load().as_ref().map(|ledger| ledger.figures())
+    };
+    let state_dir = &checked.global.state_dir;
+    let view = View::new(&shared.store, &state, addresses, dropped)
+        .with_ledger(&state_dir.join(crate::ledger::FILE), figures)
+        .with_orders(give, state_dir);
+    let view = Arc::new(view);
     if let Some(listener) = admin {
         info!("listening admin address={}", listener.local_addr()?);
         spawn(admin::http::serve(listener, view.clone(), stopped.clone()));
@@ -107,7 +116,7 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     state.ready.store(true, Ordering::Relaxed);
     info!("ready");
 
-    spawn(orders.obey(reloader, shared.log.clone()));
+    spawn(orders.obey(reloader, shared.clone()));
     let order = tokio::select! {
         order = signals.next() => order,
         () = stdin_closed(), if exit_with_stdin => Order::StopNow,
@@ -123,34 +132,6 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     shared.log.flush_and_stop(LOG_FLUSH);
     info!("stopped");
     Ok(())
-}
-
-/// What an operator may tell a process that goes on: SIGHUP reads the file again, SIGUSR1 opens the access log anew. SIGUSR2 will mean an upgrade; until then
-/// it must not end the process. Caught from the start on: one that comes before the process is ready is obeyed then.
-struct Orders {
-    hangup: Signal,
-    rotated: Signal,
-    user: Signal,
-}
-
-impl Orders {
-    fn new() -> anyhow::Result<Orders> {
-        Ok(Orders {
-            hangup: signal(SignalKind::hangup())?,
-            rotated: signal(SignalKind::user_defined1())?,
-            user: signal(SignalKind::user_defined2())?,
-        })
-    }
-
-    async fn obey(mut self, reloader: Reloader, log: LogWriter) {
-        loop {
-            tokio::select! {
-                _ = self.hangup.recv() => reloader.run().await,
-                _ = self.rotated.recv() => log.reopen(),
-                _ = self.user.recv() => warn!("SIGUSR2 (upgrade) is not implemented yet and changes nothing"),
-            }
-        }
-    }
 }
 
 /// What an operator ordered.

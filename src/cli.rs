@@ -2,8 +2,10 @@
 
 mod alert;
 mod check;
+mod commands;
 pub mod demo;
 mod hash_key;
+mod instance;
 pub mod mock;
 mod run;
 mod usage;
@@ -35,6 +37,8 @@ enum Command {
     Check(check::Arguments),
     /// Whether alerts reach anybody.
     Alert(alert::Arguments),
+    #[command(flatten)]
+    ToInstance(commands::Command),
     /// Who took how many tokens, and what they cost.
     Usage(usage::Arguments),
     /// Three mock providers and the balancer, and what to try with them.
@@ -59,6 +63,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Alert(arguments) => alert::run(&arguments),
+        Command::ToInstance(command) => command.run(),
         Command::Usage(arguments) => usage::run(&arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Mock(arguments) => mock::run(arguments),

@@ -31,8 +31,6 @@ mod worker;
 pub use edge::Edge;
 pub use worker::{Shared, Worker};
 
-use std::sync::atomic::Ordering;
-
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use pingora::protocols::http::ServerSession;
@@ -83,9 +81,9 @@ fn on_stream<R>(
     }
 }
 
-/// Once a stop was ordered, an answer says that it is the last on its connection.
+/// Once a stop or a drain was ordered, an answer says that it is the last on its connection.
 fn announce_stop(context: &context::Context, session: &mut ServerSession) {
-    if context.worker.shared.state.stopping.load(Ordering::Relaxed) {
+    if context.worker.shared.state.says_goodbye() {
         session.set_keepalive(None);
     }
 }

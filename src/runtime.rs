@@ -7,6 +7,7 @@ pub mod events;
 pub mod gate;
 pub mod memory;
 pub mod models;
+pub mod orders;
 pub mod snapshot;
 pub mod state;
 pub mod store;

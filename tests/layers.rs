@@ -46,6 +46,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("proxy", "log_writer"),
     ("proxy", "ledger"),
     ("admin", "ledger"),
+    ("admin", "history"),
     ("cli", "app"),
 ];
 

@@ -10,13 +10,13 @@ pub enum Readiness {
     /// Before the end of the first round of checks.
     Starting,
     Ready,
-    /// A stop was ordered.
+    /// A stop or a drain was ordered.
     Draining,
 }
 
 impl Readiness {
     pub fn of(view: &View) -> Readiness {
-        if view.draining.load(Ordering::Relaxed) {
+        if view.draining.load(Ordering::Relaxed) || view.state.is_draining() {
             Readiness::Draining
         } else if view.state.ready.load(Ordering::Relaxed) {
             Readiness::Ready
@@ -38,7 +38,7 @@ impl Readiness {
         match self {
             Readiness::Starting => "starting: the first round of health checks is not over\n",
             Readiness::Ready => "ready\n",
-            Readiness::Draining => "draining: a stop was ordered, send new traffic elsewhere\n",
+            Readiness::Draining => "draining: a stop or a drain was ordered, send new traffic elsewhere\n",
         }
     }
 }

@@ -4,7 +4,9 @@
 mod change;
 mod command;
 mod events;
+mod history;
 mod info;
+mod orders;
 mod servers;
 mod streams;
 mod table;
@@ -81,6 +83,10 @@ async fn converse(stream: UnixStream, view: &Arc<View>) -> std::io::Result<()> {
         for command in line.split(';') {
             match command::run(command, view, interactive) {
                 Reply::Answer(answer) => deliver(&mut write, answer).await?,
+                Reply::Order(order) => {
+                    let text = orders::give(view, order, who(&write)).await;
+                    send(&mut write, text.as_bytes()).await?;
+                }
                 Reply::Prompt => interactive = !interactive,
                 Reply::Quit => return Ok(()),
             }
@@ -92,6 +98,12 @@ async fn converse(stream: UnixStream, view: &Arc<View>) -> std::io::Result<()> {
             return write.shutdown().await;
         }
     }
+}
+
+/// For the log and the history.
+fn who(write: &OwnedWriteHalf) -> String {
+    let user = write.as_ref().peer_cred().map(|credentials| credentials.uid());
+    user.map_or_else(|_| "socket".to_owned(), |user| format!("socket uid {user}"))
 }
 
 /// `None`: the end. `Some(None)`: longer than a line may be.

@@ -2,7 +2,8 @@
 //! replaced in one step, or nothing changes at all. Requests in flight go on with the snapshot that they began with, and
 //! connections stay open: only their next request sees the new one.
 
-use std::path::PathBuf;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,12 +13,17 @@ use tokio::task::AbortHandle;
 
 use crate::app::ledger::Keeper;
 use crate::app::{access_log, descriptors};
-use crate::base::clock::Tick;
+use crate::base::clock::{self, Tick};
 use crate::config;
 use crate::config::checked::{Admin, BindAddress, Checked, Threads};
+use crate::config::diagnostic::Diagnostics;
+use crate::config::difference::{Change, Difference, difference};
+use crate::config::source::Process;
+use crate::history::{Applied, History};
 use crate::proxy::Shared;
 use crate::runtime::compile::compile;
 use crate::runtime::events;
+use crate::runtime::orders::Answer;
 use crate::runtime::snapshot::Snapshot;
 use crate::{probe, resolve};
 
@@ -107,6 +113,9 @@ pub struct Reloader {
     shared: Arc<Shared>,
     probes: Probes,
     keeper: Keeper,
+    history: History,
+    /// The text that is in force, and its number in the history, where it could be kept.
+    in_force: Mutex<(String, Option<u64>)>,
 }
 
 impl Reloader {
@@ -117,29 +126,103 @@ impl Reloader {
             shared: shared.clone(),
             probes: Probes::default(),
             keeper: Keeper::new(checked),
+            history: History::open(&checked.global.state_dir),
+            in_force: Mutex::default(),
         };
         reloader.follow(checked);
+        reloader.keep(checked, "start");
         reloader
     }
 
-    /// Reads the file again and puts it in force. Whatever comes of it stands in the log.
-    pub async fn run(&self) {
+    /// Reads the file again and puts it in force. Whatever comes of it stands in the log too.
+    pub async fn reload(&self, who: &str) -> Answer {
+        let file = &self.fixed.file;
+        info!("reload: reading {} (ordered by {who})", file.display());
+        self.put(config::load(file), who).await
+    }
+
+    /// Puts a text of the history in force: `to`, or the one that was in force before. `write`: the file has it then too,
+    /// and what it had stands beside it.
+    pub async fn rollback(&self, to: Option<u64>, write: bool, who: &str) -> Answer {
+        let (number, text) = match self.older(to) {
+            Ok(older) => older,
+            Err(why) => return Answer::refused(format!("rollback refused, nothing has changed: {why}")),
+        };
+        info!("rollback: to number {number} (ordered by {who})");
+        let file = &self.fixed.file;
+        let loaded = config::load_text(file, &text, &Process);
+        let mut answer = self.put(loaded, &format!("rollback to {number} by {who}")).await;
+        if !answer.done {
+            return answer;
+        }
+        events::rolled_back(
+            &self.shared.state,
+            &format!("{who} ordered it, to number {number} of the history"),
+        );
+        let _ = match (write, std::fs::read_to_string(file).is_ok_and(|now| now == text)) {
+            (_, true) => Ok(()),
+            (false, false) => writeln!(
+                answer.message,
+                "{} still has another text: the next reload or restart puts that in force. `tidegate rollback {number} \
+                 --write` puts this one in its place",
+                file.display()
+            ),
+            (true, false) => match replace(file, &text) {
+                Ok(beside) => writeln!(
+                    answer.message,
+                    "{} has it too; what it had is in {}",
+                    file.display(),
+                    beside.display()
+                ),
+                Err(error) => writeln!(answer.message, "{} could not be written: {error}", file.display()),
+            },
+        };
+        answer
+    }
+
+    fn older(&self, to: Option<u64>) -> Result<(u64, String), String> {
+        let number = match (to, self.in_force.lock().1) {
+            (Some(number), _) => number,
+            (None, None) => {
+                return Err(
+                    "the configuration in force could not be kept, so none is known to be before it".into()
+                );
+            }
+            (None, Some(now)) => match self.history.before(now).map_err(|error| error.to_string())? {
+                Some(entry) => entry.number,
+                None => return Err(format!("the history has nothing before number {now}")),
+            },
+        };
+        let text = self.history.text(number).map_err(|error| error.to_string())?;
+        Ok((number, text))
+    }
+
+    async fn put(&self, loaded: Result<Checked, Diagnostics>, who: &str) -> Answer {
         let (file, state) = (&self.fixed.file, &self.shared.state);
-        info!("reload: reading {}", file.display());
-        let checked = match config::load(file) {
+        let checked = match loaded {
             Ok(checked) => checked,
-            Err(mistakes) => return events::reload_refused(state, file, &mistakes.to_string()),
+            Err(mistakes) => {
+                let mistakes = mistakes.to_string();
+                events::reload_refused(state, file, &mistakes);
+                return Answer::refused(format!("refused, nothing has changed:\n{}", mistakes.trim_end()));
+            }
         };
         if checked.warnings.warnings() > 0 {
             warn!("reload:\n{}", checked.warnings);
         }
-        match apply(&checked, &self.fixed, &self.shared).await {
-            Ok(()) => {
-                self.follow(&checked);
-                events::reload_applied(state, file);
+        let waiting = match apply(&checked, &self.fixed, &self.shared).await {
+            Ok(waiting) => waiting,
+            Err(why) => {
+                events::reload_refused(state, file, &why);
+                return Answer::refused(format!("refused, nothing has changed: {why}"));
             }
-            Err(why) => events::reload_refused(state, file, &why),
-        }
+        };
+        self.follow(&checked);
+        events::reload_applied(state, file);
+        let before = std::mem::take(&mut self.in_force.lock().0);
+        let difference = difference(&before, &checked.source_text);
+        let number = self.keep(&checked, who);
+        report(&checked, &difference, waiting, number)
     }
 
     /// What goes on beside the requests goes by the configuration in force.
@@ -147,9 +230,69 @@ impl Reloader {
         self.probes.follow(self.shared.store.load(), &self.shared);
         self.keeper.follow(checked, &self.shared);
     }
+
+    /// This text is in force: the history keeps it.
+    fn keep(&self, checked: &Checked, who: &str) -> Option<u64> {
+        let text = &*checked.source_text;
+        let kept = self.history.keep(Applied { text, file: &checked.file, at: clock::unix_time(), who });
+        let number = match kept {
+            Ok(number) => Some(number),
+            Err(error) => {
+                warn!(
+                    "the configuration in force is not kept in the history, so no rollback leads to it: {error}"
+                );
+                None
+            }
+        };
+        *self.in_force.lock() = (text.to_owned(), number);
+        number
+    }
 }
 
-async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared) -> Result<(), String> {
+/// What was put in force, in words.
+fn report(checked: &Checked, difference: &Difference, waiting: Vec<&str>, number: Option<u64>) -> Answer {
+    let waiting: Vec<String> = waiting.into_iter().map(str::to_owned).collect();
+    let changes: Vec<String> =
+        difference.changes().unwrap_or_default().iter().map(Change::to_string).collect();
+    let mut message = format!("{} is in force", checked.file.display());
+    if let Some(number) = number {
+        let _ = write!(message, ", as number {number} of the history");
+    }
+    message.push_str(match (changes.is_empty(), difference.is_empty()) {
+        (true, true) => ": nothing has changed\n",
+        (true, false) => ": only its layout or its comments have changed\n",
+        (false, _) => ". What has changed:\n",
+    });
+    for change in &changes {
+        let _ = writeln!(message, "  {change}");
+    }
+    if !waiting.is_empty() {
+        let _ = writeln!(message, "waits for a restart: {}", waiting.join(", "));
+    }
+    if checked.warnings.warnings() > 0 {
+        let _ = writeln!(message, "{}", checked.warnings);
+    }
+    Answer { done: true, message, number, changes, waiting }
+}
+
+/// Writes a text in the place of a file, in one step; what the file had is kept beside it, in the path that comes back.
+fn replace(file: &Path, text: &str) -> std::io::Result<PathBuf> {
+    let beside = |end: String| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let (kept, new) = (beside(format!(".before-{}", clock::unix_time().as_secs())), beside(".new".into()));
+    std::fs::copy(file, &kept)?;
+    // With the rights of the file that it replaces.
+    std::fs::copy(file, &new)?;
+    std::fs::write(&new, text)?;
+    std::fs::rename(&new, file)?;
+    Ok(kept)
+}
+
+/// Settings that wait for a restart.
+async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared) -> Result<Vec<&'static str>, String> {
     let places = fixed.places(checked)?;
     let log = access_log::prepare(checked, &shared.log)?;
     let before = shared.store.load();
@@ -170,7 +313,7 @@ async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared) -> Result<(), 
     forget_strangers(&before, &snapshot, shared.state.clock.now());
     shared.log.switch(log);
     shared.store.replace(snapshot);
-    Ok(())
+    Ok(waiting)
 }
 
 /// What traffic told of a server was told of another address, or of another key: it says nothing about this one.

@@ -99,7 +99,13 @@ fn acceptor(worker: &Arc<Worker>, bind: usize, stop: ShutdownWatch) -> Acceptor<
     let mut app = http_proxy(&Arc::new(pingora_conf()), edge.clone());
     app.server_options = Some(options());
     let state = worker.shared.state.clone();
-    let service = Service { app: Arc::new(app), door: Arc::new(edge), clock: state.clock.clone(), stop };
+    let service = Service {
+        app: Arc::new(app),
+        door: Arc::new(edge),
+        clock: state.clock.clone(),
+        stop,
+        drain: state.draining(),
+    };
     let admission = {
         let worker = worker.clone();
         move || admission(&worker, bind)

@@ -50,6 +50,12 @@ pub fn difference(before: &str, after: &str) -> Difference {
     Difference { hunks, changes, added, removed }
 }
 
+/// A text with its secrets masked, to be shown whole.
+pub fn masked(text: &str) -> String {
+    let side = Side::read(text);
+    hunks::masked(&side, &words::Words::new(side.secrets()))
+}
+
 impl Difference {
     /// The two texts are the same, byte for byte.
     pub fn is_empty(&self) -> bool {

@@ -86,6 +86,8 @@ pub struct Service<A> {
     pub door: Arc<dyn Door>,
     pub clock: Clock,
     pub stop: ShutdownWatch,
+    /// An operator wants connections to end, politely.
+    pub drain: ShutdownWatch,
 }
 
 impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {

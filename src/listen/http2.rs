@@ -93,13 +93,15 @@ struct Loop<'a, A> {
 
 impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
     async fn run(&self, mut connection: Connection, settings: &Settings) {
-        let mut stop = self.service.stop.clone();
-        let (mut leaving, mut malformed) = (false, 0);
+        let (mut stop, mut drain) = (self.service.stop.clone(), self.service.drain.clone());
+        let (mut leaving, mut served, mut malformed) = (false, false, 0);
         loop {
             let patience = if leaving { FAREWELL } else { settings.keep_alive };
             let event = tokio::select! {
                 biased;
                 () = ordered(&mut stop), if !leaving => Event::Leave,
+                // Not before its first request: whoever was sent away with none would only come again.
+                () = ordered(&mut drain), if served && !leaving => Event::Leave,
                 next = HttpSession::from_h2_conn(&mut connection, self.digest.clone()) => Event::Next(next),
                 // Frames are read just above, nowhere else: nobody need be woken for a flood.
                 kind = poll_fn(|_| self.conduct.flood().map_or(Poll::Pending, Poll::Ready)) => Event::Flood(kind),
@@ -107,7 +109,10 @@ impl<A: HttpServerApp + Send + Sync + 'static> Loop<'_, A> {
             };
             self.service.note(&self.conduct, self.client);
             match event {
-                Event::Next(Ok(Some(H2Accept::Session(session)))) => self.serve(session),
+                Event::Next(Ok(Some(H2Accept::Session(session)))) => {
+                    served = true;
+                    self.serve(session);
+                }
                 Event::Next(Ok(Some(H2Accept::Rejected))) => {
                     malformed += 1;
                     self.service.door.refuse(Refusal::Http2, self.client, Duration::ZERO, b"");
@@ -174,7 +179,7 @@ enum Event {
     Leave,
 }
 
-/// Resolves when a stop is ordered.
+/// Resolves when it is ordered.
 async fn ordered(stop: &mut ShutdownWatch) {
     let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::ProducesTickets;
+use tokio::sync::watch;
 
 use crate::ai::estimate::Ratios;
 use crate::base::clock::{self, Clock};
@@ -45,6 +46,9 @@ pub struct State {
     pub ready: AtomicBool,
     /// A stop was ordered: answers say `connection: close`.
     pub stopping: AtomicBool,
+    /// An operator wants no new traffic: answers say `connection: close` too, and `/ready` says no.
+    draining: AtomicBool,
+    drained: watch::Sender<bool>,
     /// Client connections that the limit of file descriptors leaves room for.
     pub affordable_connections: AtomicUsize,
     /// Open client connections of the process.
@@ -134,6 +138,8 @@ impl State {
             limits: PlanLimits::default(),
             ready: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            drained: watch::Sender::new(false),
             affordable_connections: AtomicUsize::new(usize::MAX),
             sampled_out: Counter::default(),
             connections: Arc::default(),
@@ -153,6 +159,26 @@ impl State {
             clients: Named::default(),
             tickets: Mutex::default(),
         }
+    }
+
+    /// Begins a drain, or ends it; false: it was so already.
+    pub fn drain(&self, on: bool) -> bool {
+        self.draining.store(on, Ordering::Relaxed);
+        self.drained.send_replace(on) != on
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// For those who wait for a drain.
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.drained.subscribe()
+    }
+
+    /// Whether connections are to end with their next answer.
+    pub fn says_goodbye(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed) || self.is_draining()
     }
 
     /// The table of this name, with its entries where nothing about it changed, else a new one.

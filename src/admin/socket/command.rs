@@ -6,15 +6,18 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::admin::View;
-use crate::admin::socket::{change, events, info, servers, streams, table};
+use crate::admin::socket::{change, events, history, info, orders, servers, streams, table};
 use crate::admin::stats_csv;
 use crate::observe::csv::{Column, Row};
 use crate::pool::server::Admin;
+use crate::runtime::orders::Order;
 
 /// What the connection does with a command.
 #[derive(Debug)]
 pub enum Reply {
     Answer(Answer),
+    /// Is to be given, and takes its time.
+    Order(Order),
     /// Stays open after this, or no longer.
     Prompt,
     Quit,
@@ -29,6 +32,7 @@ pub enum Answer {
 
 /// Names, arguments and what it does, as `help` lists them.
 const COMMANDS: &[(&str, &str)] = &[
+    ("drain", "ask for no new traffic: /ready says 503, connections end with their next answer"),
     ("disable server <backend>/<server>", "no traffic and no checks for a server (maintenance)"),
     ("enable server <backend>/<server>", "traffic and checks for a server again (state ready)"),
     ("kill stream <number|request-id>", "end a call or an event stream in flight"),
@@ -41,7 +45,15 @@ const COMMANDS: &[(&str, &str)] = &[
         "set server <backend>/<server> weight <N|N%>",
         "set a server's weight, or a percentage of the configured one (100%: back to it)",
     ),
+    ("reload", "read the configuration file again and put it in force, or say why not"),
+    (
+        "rollback [<number>] [write]",
+        "put an older configuration in force: the one before, or one of the history",
+    ),
+    ("show config [<number>]", "report a configuration of the history, or the newest one, without secrets"),
+    ("show diff <number> [<number>]", "report what changed between two configurations of the history"),
     ("show events [<backend>]", "report what has changed lately, the newest first"),
+    ("show history", "report the configurations that were in force, the newest first"),
     ("show info", "report information about the running process"),
     ("show servers [<backend>]", "report the state of every server in words"),
     ("show servers state [<backend>]", "report the state of every server in HAProxy's columns"),
@@ -53,6 +65,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "report a table's entries (filter: key <key> or data.<counter> <op> <n>)",
     ),
     ("show version", "report the version"),
+    ("undrain", "take traffic again"),
     ("help [<command>]", "list matching or all commands"),
     ("prompt", "toggle interactive mode with prompt"),
     ("quit", "disconnect"),
@@ -61,6 +74,10 @@ const COMMANDS: &[(&str, &str)] = &[
 pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
     let words: Vec<&str> = line.split_whitespace().collect();
     let text = match words.as_slice() {
+        _ if let Some(order) = orders::parse(&words) => match order {
+            Ok(order) => return Reply::Order(order),
+            Err(message) => message,
+        },
         ["prompt"] => return Reply::Prompt,
         ["quit"] => return Reply::Quit,
         // An empty line in a session is only somebody at the keyboard.
@@ -72,6 +89,11 @@ pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
         ["disable" | "enable" | "set", "server"] => change::put(view, "", Admin::Ready),
         ["kill", "stream"] => streams::kill(view, ""),
         ["kill", "stream", id, ..] => streams::kill(view, id),
+        ["show", "history"] => history::list(view),
+        ["show", "config"] => history::text(view, None),
+        ["show", "config", number, ..] => history::text(view, Some(number)),
+        ["show", "diff", from] => history::diff(view, from, None),
+        ["show", "diff", from, to, ..] => history::diff(view, from, Some(to)),
         ["show", "version"] => format!("{}\n", env!("CARGO_PKG_VERSION")),
         ["show", "events"] => events::text(view, None),
         ["show", "events", backend] => events::text(view, Some(backend)),

@@ -51,6 +51,12 @@ pub(super) fn lines(before: &Side<'_>, after: &Side<'_>, secrets: &Words<'_>) ->
     Lines { hunks: groups.iter().map(|ops| both.hunk(ops)).collect(), added, removed }
 }
 
+/// All of one text.
+pub(super) fn masked(side: &Side<'_>, secrets: &Words<'_>) -> String {
+    let both = Both { before: side, after: side, secrets, ends_shown: false };
+    (0..side.lines.len()).map(|index| both.line(' ', Some(index), None).text + "\n").collect()
+}
+
 /// How many lines an operation removes or adds.
 fn count(op: &DiffOp, tag: ChangeTag) -> Option<usize> {
     match (op, tag) {

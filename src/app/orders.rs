@@ -1,0 +1,86 @@
+//! Orders of operators to a process that goes on, by signal or at a door, carried out one after the other.
+
+use std::sync::Arc;
+
+use log::{info, warn};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
+
+use crate::app::reload::Reloader;
+use crate::proxy::Shared;
+use crate::runtime::orders::{self, Answer, Order, Ordered};
+
+/// SIGHUP reads the file again, SIGUSR1 opens the access log anew. SIGUSR2 will mean an upgrade; until then it must not end
+/// the process. Caught from the start on: one that comes before the process is ready is obeyed then.
+pub struct Orders {
+    hangup: Signal,
+    rotated: Signal,
+    user: Signal,
+    given: Receiver<Ordered>,
+}
+
+impl Orders {
+    /// And where the doors hand theirs over.
+    ///
+    /// # Errors
+    /// The system has no room for one more signal handler.
+    pub fn new() -> anyhow::Result<(Orders, orders::Orders)> {
+        let (give, given) = orders::Orders::new();
+        let taken = Orders {
+            hangup: signal(SignalKind::hangup())?,
+            rotated: signal(SignalKind::user_defined1())?,
+            user: signal(SignalKind::user_defined2())?,
+            given,
+        };
+        Ok((taken, give))
+    }
+
+    pub async fn obey(mut self, reloader: Reloader, shared: Arc<Shared>) {
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => drop(reloader.reload("SIGHUP").await),
+                _ = self.rotated.recv() => shared.log.reopen(),
+                _ = self.user.recv() => warn!("SIGUSR2 (upgrade) is not implemented yet and changes nothing"),
+                Some(ordered) = self.given.recv() => {
+                    let answer = carry_out(&ordered, &reloader, &shared).await;
+                    ordered.answer(answer);
+                }
+            }
+        }
+    }
+}
+
+async fn carry_out(ordered: &Ordered, reloader: &Reloader, shared: &Shared) -> Answer {
+    let who = &*ordered.who;
+    match ordered.order {
+        Order::Reload => reloader.reload(who).await,
+        Order::Rollback { to, write } => reloader.rollback(to, write, who).await,
+        Order::Drain => drain(shared, true, who),
+        Order::Undrain => drain(shared, false, who),
+    }
+}
+
+/// Asks for no new traffic, or for traffic again. What is connected is served all the same.
+fn drain(shared: &Shared, on: bool, who: &str) -> Answer {
+    let state = &shared.state;
+    let changed = state.drain(on);
+    let left = format!(
+        "{} connections are open, {} requests in flight ({} of them calls)",
+        state.connections.open(),
+        state.requests(),
+        state.streams.count()
+    );
+    let message = match (on, changed) {
+        (true, true) => format!(
+            "draining: /ready says 503, and each connection ends with its next answer. {left}. New ones are still served; \
+             `tidegate drain --undo` ends it"
+        ),
+        (true, false) => format!("it was draining already. {left}"),
+        (false, true) => format!("no longer draining: /ready says 200. {left}"),
+        (false, false) => format!("it was not draining. {left}"),
+    };
+    if changed {
+        info!("{message} (ordered by {who})");
+    }
+    Answer::done(message)
+}
