@@ -287,6 +287,18 @@ fn comments_without_a_secret_are_shown() {
     assert!(shown(FILE, &after).contains("+# 5 until the new servers come, see #42\n"));
 }
 
+#[test]
+fn what_stands_beside_a_secret_is_hidden_with_it_and_shown_elsewhere() {
+    let before = "alerts: [{webhook: 'https://hooks.slack.com/services/T01/B02/xyz123', format: slack}]\n\
+                  check: {http: {body: '{\"api_key\": \"sk-in-a-body\"}', headers: {Authorization: Bearer sk-of-mine}}}\n";
+    let after = format!(
+        "{before}# services at hooks.slack.com, as bearer\nb: {{api_key: \"${{KEY}}\", xyz123: sk-of-mine}}\n"
+    );
+    let shown = shown(before, &after);
+    assert!(shown.contains("+# services at hooks.slack.com, as bearer\n"), "{shown}");
+    assert!(shown.contains("+b: {api_key: \"${KEY}\", ***: ***}\n"), "{shown}");
+}
+
 /// Masks must not hide what an operator looks for.
 #[test]
 fn of_the_shipped_files_nothing_is_hidden_that_diagnostics_show() {

@@ -18,24 +18,36 @@ impl<'a> Words<'a> {
         let mut words = Words::default();
         for secret in secrets {
             words.add(secret);
-            for part in
-                secret.split("${").enumerate().map(|(i, part)| if i == 0 { part } else { behind_name(part) })
-            {
-                part.split(is_between).for_each(|part| words.add(part));
-                // `:-default}`, `https://user:password@host`
-                part.split(|c| is_between(c) || matches!(c, ':' | '@' | '/'))
-                    .for_each(|part| words.add(part));
+            if let Some((user, _)) = secret.split_once("://").and_then(|(_, url)| url.rsplit_once('@')) {
+                user.split(':').chain([user]).for_each(|part| words.add(part));
+            }
+            let references = secret.split("${").enumerate();
+            for part in references.map(|(i, part)| if i == 0 { part } else { behind_name(part) }) {
+                part.split(is_between).for_each(|part| words.add_parts(part));
             }
         }
         words
     }
 
+    /// A value without spaces, and what of it may stand alone somewhere else.
+    fn add_parts(&mut self, part: &'a str) {
+        self.add(part);
+        let Some((_, url)) = part.split_once("://") else {
+            // `user:password`, or the default of a reference.
+            return part.split(':').for_each(|part| self.add(part));
+        };
+        // Behind the host: what has a digit is no word of a language.
+        let keys = url.split('/').skip(1).filter(|part| part.contains(|c: char| c.is_ascii_digit()));
+        keys.for_each(|part| self.add(part));
+    }
+
     fn add(&mut self, word: &'a str) {
+        /// Names of secrets that stand in values, too.
+        const NAMES: [&str; 8] =
+            ["bearer", "authorization", "api_key", "x-api-key", "api-key", "password", "webhook", "secret"];
         let word = word.trim_start_matches('-');
-        // The name of a header, or of a scheme, is none of it.
-        let common =
-            ["bearer", "https:", "http:/", "authorization"].iter().any(|c| word.eq_ignore_ascii_case(c));
-        if let (Some(start), false) = (word.as_bytes().get(..SHORTEST), common)
+        if let (Some(start), false) =
+            (word.as_bytes().get(..SHORTEST), NAMES.iter().any(|name| word.eq_ignore_ascii_case(name)))
             && self.all.insert(word)
         {
             self.lengths.entry(start).or_default().insert(word.len());
