@@ -6,7 +6,11 @@
 //! before they are compared, and a body that names its model twice is refused. Of other keys that stand there twice the
 //! last counts, as with the servers' parsers. How strictly the rest is read: [`cursor`].
 
+mod block;
 mod cursor;
+mod nesting;
+mod payload;
+mod search;
 pub(in crate::ai) mod splice;
 #[cfg(test)]
 mod tests;
@@ -22,7 +26,7 @@ use splice::{Replacement, splice};
 pub use words::texts;
 
 /// What a call asks for. Unknown is `None`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// As the client wrote it, not yet resolved; `None`: no `model`, or null.
     pub model: Option<String>,
@@ -32,7 +36,26 @@ pub struct Call {
     pub max_tokens: Option<u64>,
     /// Whether `stream_options.include_usage` is true: the client wants to see the last chunk.
     pub asks_usage: bool,
+    /// How many completions of the prompt are made: the larger of `n` and `best_of`, at least 1; of a form always 1. As the
+    /// client wrote it, which may be any number.
+    pub completions: u64,
+    /// Bytes of the body that are text, for reckoning tokens: all but files in strings (base64, [`payload`]). Of a form 0.
+    pub text_bytes: u64,
     pub(in crate::ai) places: Places,
+}
+
+impl Default for Call {
+    fn default() -> Call {
+        Call {
+            model: None,
+            stream: false,
+            max_tokens: None,
+            asks_usage: false,
+            completions: 1,
+            text_bytes: 0,
+            places: Places::default(),
+        }
+    }
 }
 
 /// Where things stand in the body, in bytes from its start.
@@ -84,7 +107,7 @@ impl From<NotJson> for Unreadable {
 pub fn read(parts: &[Bytes]) -> Result<Call, Unreadable> {
     let mut cursor = Cursor::new(parts);
     let mut call = Call::default();
-    let (mut models, mut limits) = (0, [None; LIMITS.len()]);
+    let (mut models, mut counts) = (0, [None; COUNTS.len()]);
     let filled = cursor.members(|cursor, key| {
         let key = text::decode(key).ok_or(Unreadable::NotJson)?;
         match &*key {
@@ -97,9 +120,9 @@ pub fn read(parts: &[Bytes]) -> Result<Call, Unreadable> {
                 Ok(())
             }
             "stream_options" => Ok(read_options(cursor, &mut call)?),
-            key => match LIMITS.iter().zip(&mut limits).find(|(name, _)| **name == key) {
-                Some((_, limit)) => {
-                    *limit = count(cursor)?;
+            key => match COUNTS.iter().zip(&mut counts).find(|(name, _)| **name == key) {
+                Some((_, value)) => {
+                    *value = count(cursor)?;
                     Ok(())
                 }
                 None => Ok(cursor.skip()?),
@@ -110,14 +133,17 @@ pub fn read(parts: &[Bytes]) -> Result<Call, Unreadable> {
     if cursor.peek_token().is_some() {
         return Err(Unreadable::NotJson);
     }
+    let [limits @ .., completions, best_of] = counts;
     call.max_tokens = limits.into_iter().flatten().next();
+    call.completions = completions.max(best_of).unwrap_or(1).max(1);
+    call.text_bytes = (cursor.place() as u64).saturating_sub(cursor.payload());
     call.places.end = end.saturating_sub(1)..end;
     call.places.empty = !filled;
     Ok(call)
 }
 
-/// Limits of an answer's length, the one that counts first.
-const LIMITS: [&str; 3] = ["max_completion_tokens", "max_output_tokens", "max_tokens"];
+/// Members that are whole numbers: limits of an answer's length, the one that counts first; and how many answers.
+const COUNTS: [&str; 5] = ["max_completion_tokens", "max_output_tokens", "max_tokens", "n", "best_of"];
 
 fn read_model(cursor: &mut Cursor<'_>, call: &mut Call) -> Result<(), Unreadable> {
     let first = cursor.peek_token();

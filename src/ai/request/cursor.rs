@@ -3,15 +3,19 @@
 //!
 //! Objects and arrays that are walked ([`Cursor::members`], [`Cursor::elements`]) are read by the grammar (RFC 8259). Of a
 //! value that is passed over ([`Cursor::skip`]) only this is checked: brackets and braces match, strings are closed, a
-//! value that stands alone is `true`, `false`, `null` or a number, and no byte outside of strings begins a comment or
-//! another kind of string for a lenient parser. So what a full parser would refuse may pass inside of such a value; where
+//! value that stands alone is `true`, `false`, `null` or a number, and no byte outside of strings is a backslash, or begins
+//! a comment or another kind of string for a lenient parser. So what a full parser would refuse may pass inside of such a value; where
 //! it ends is beyond doubt.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use memchr::memchr;
 use serde::de::IgnoredAny;
+
+use super::block::{BEFORE, BLOCK, Block};
+use super::nesting::Nesting;
+use super::payload::{SHORTEST, is_payload};
+use super::search::{closing_quote, is_escaped, structure_in};
 
 /// What is read is no JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Cursor<'a> {
     at: usize,
     /// Length of the pieces before.
     before: usize,
+    /// Bytes of strings that are no text.
+    payload: u64,
 }
 
 /// A place to come back to for the bytes from there.
@@ -37,12 +43,24 @@ pub struct Mark {
 
 impl<'a> Cursor<'a> {
     pub fn new(parts: &'a [Bytes]) -> Cursor<'a> {
-        Cursor { parts, index: 0, piece: parts.first().map_or(&[], |piece| piece), at: 0, before: 0 }
+        Cursor {
+            parts,
+            index: 0,
+            piece: parts.first().map_or(&[], |piece| piece),
+            at: 0,
+            before: 0,
+            payload: 0,
+        }
     }
 
     /// Bytes of the whole before this place.
     pub fn place(&self) -> usize {
         self.before + self.at
+    }
+
+    /// Bytes of the strings passed that are files rather than text: [`super::payload`].
+    pub fn payload(&self) -> u64 {
+        self.payload
     }
 
     /// The byte here; `None` at the end.
@@ -152,12 +170,18 @@ impl<'a> Cursor<'a> {
 
     /// From the quote that opens it to behind the one that closes it.
     fn skip_string(&mut self) -> Result<(), NotJson> {
+        let mark = self.mark();
         self.at += 1;
-        let mut odd = false;
+        self.skip_rest(mark, false)
+    }
+
+    /// To behind the end of the string that began at `mark`; `odd`: an odd run of backslashes stands before the cursor.
+    fn skip_rest(&mut self, mark: Mark, mut odd: bool) -> Result<(), NotJson> {
         loop {
             let rest = self.piece.get(self.at..).unwrap_or_default();
             if let Some(quote) = closing_quote(rest, odd) {
                 self.at += quote + 1;
+                self.weigh(mark);
                 return Ok(());
             }
             odd = is_escaped(rest, rest.len(), odd);
@@ -167,28 +191,66 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Looks whether the string from `mark` to here is no text.
+    fn weigh(&mut self, mark: Mark) {
+        let parts = self.parts.get(mark.index..).unwrap_or_default();
+        let between: usize = parts.iter().take(self.index - mark.index).map(Bytes::len).sum();
+        let inside = mark.at + 1..between + self.at.saturating_sub(1);
+        if inside.len() >= SHORTEST && is_payload(parts, inside.clone()) {
+            self.payload += inside.len() as u64;
+        }
+    }
+
     /// From the bracket or brace that opens it to behind the one that closes it, whatever the depth.
     fn skip_container(&mut self) -> Result<(), NotJson> {
         let mut open = Nesting::default();
         loop {
-            match self.find_structure()? {
-                b'"' => {
-                    self.skip_string()?;
-                    continue;
-                }
-                byte @ (b'{' | b'[') => open.push(byte == b'{'),
-                byte @ (b'}' | b']') => {
-                    if open.pop() != Some(byte == b'}') {
-                        return Err(NotJson);
-                    }
-                }
-                _ => return Err(NotJson),
-            }
-            self.at += 1;
-            if open.depth == 0 {
+            if self.skip_blocks(&mut open)? {
                 return Ok(());
             }
+            // Where a piece begins or ends, one by one.
+            match self.find_structure()? {
+                b'"' => self.skip_string()?,
+                byte => {
+                    self.at += 1;
+                    if !open.take(byte) {
+                        return Err(NotJson);
+                    }
+                    if open.is_closed() {
+                        return Ok(());
+                    }
+                }
+            }
         }
+    }
+
+    /// Passes what can be read in blocks, and ends outside of strings. Whether the container was closed.
+    fn skip_blocks(&mut self, open: &mut Nesting) -> Result<bool, NotJson> {
+        let piece = self.piece;
+        // The last string, and whether the cursor is in it.
+        let mut string = self.mark();
+        let mut inside = false;
+        let before = |at: usize| piece.get(at.checked_sub(BEFORE)?..)?.first_chunk();
+        while let Some(block) = before(self.at).and_then(|bytes| Block::read(bytes, inside)) {
+            let text = piece.get(self.at..).unwrap_or_default();
+            if let Some(end) = open.take_all(text, block.signs).ok_or(NotJson)? {
+                self.at += end + 1;
+                return Ok(true);
+            }
+            match block.last_quote {
+                Some(at) => string.at = self.at + at,
+                // In a long string.
+                None if inside => break,
+                None => {}
+            }
+            inside = block.inside;
+            self.at += BLOCK;
+        }
+        if inside {
+            let odd = is_escaped(piece, self.at, false);
+            self.skip_rest(string, odd)?;
+        }
+        Ok(false)
     }
 
     /// To the next byte that has a meaning for the structure.
@@ -204,6 +266,13 @@ impl<'a> Cursor<'a> {
                 None => {}
             }
         }
+    }
+
+    /// Passes one byte, whatever it is.
+    #[cfg(test)]
+    pub fn pass(&mut self) {
+        self.peek();
+        self.at += 1;
     }
 
     fn mark(&self) -> Mark {
@@ -233,99 +302,6 @@ impl<'a> Cursor<'a> {
         (self.piece, self.at) = (next, 0);
         true
     }
-}
-
-/// Which containers are open: for each whether it is an object. Sixty-four of them take no memory.
-#[derive(Default)]
-struct Nesting {
-    depth: usize,
-    /// The innermost ones, the last in the lowest bit.
-    kinds: u64,
-    full: Vec<u64>,
-}
-
-impl Nesting {
-    fn push(&mut self, object: bool) {
-        if self.depth > 0 && self.depth.is_multiple_of(64) {
-            self.full.push(self.kinds);
-        }
-        self.kinds = self.kinds << 1 | u64::from(object);
-        self.depth += 1;
-    }
-
-    fn pop(&mut self) -> Option<bool> {
-        self.depth = self.depth.checked_sub(1)?;
-        let object = self.kinds & 1 == 1;
-        self.kinds >>= 1;
-        if self.depth > 0 && self.depth.is_multiple_of(64) {
-            self.kinds = self.full.pop().unwrap_or_default();
-        }
-        Some(object)
-    }
-}
-
-/// The first byte outside of strings that opens or closes something, or is none of JSON's: a quote, a bracket, a brace, or
-/// `#`, `'` and `/`, with which others write comments and strings.
-fn structure_in(bytes: &[u8]) -> Option<usize> {
-    const NEAR: usize = 16;
-    let (near, far) = bytes.split_at(bytes.len().min(NEAR));
-    if let Some(at) = near.iter().position(|byte| is_structure(*byte)) {
-        return Some(at);
-    }
-    // Without a way out inside of a block, which is what lets the compiler look at all its bytes at once.
-    let (blocks, end) = far.as_chunks::<32>();
-    let meets = |block: &[u8; 32]| block.iter().fold(0, |any, byte| any | u8::from(is_structure(*byte))) != 0;
-    let free = blocks.iter().position(meets).unwrap_or(blocks.len()) * 32;
-    let block = blocks.get(free / 32).map_or(end, |block| block);
-    block.iter().position(|byte| is_structure(*byte)).map(|at| NEAR + free + at)
-}
-
-/// The first quote that is not escaped; `odd`: an odd run of backslashes stands before the text.
-///
-/// Eight bytes at once, since in short strings and in code quotes are near, and waiting for one before looking for the
-/// next is what takes time; by `memchr` where none is near.
-fn closing_quote(text: &[u8], odd: bool) -> Option<usize> {
-    const NEAR: usize = 4;
-    let (words, end) = text.as_chunks::<8>();
-    let (mut nth, mut without) = (0, 0);
-    while let Some(word) = words.get(nth) {
-        let mut quotes = quotes_in(*word);
-        without = if quotes == 0 { without + 1 } else { 0 };
-        while quotes != 0 {
-            let at = nth * 8 + usize::try_from(quotes.trailing_zeros() / 8).ok()?;
-            if !is_escaped(text, at, odd) {
-                return Some(at);
-            }
-            quotes &= quotes - 1;
-        }
-        nth += 1;
-        if without == NEAR {
-            nth += memchr(b'"', text.get(nth * 8..)?)? / 8;
-            without = 0;
-        }
-    }
-    let at = text.len() - end.len();
-    (at..text.len()).find(|at| text.get(*at) == Some(&b'"') && !is_escaped(text, *at, odd))
-}
-
-/// Whether an odd run of backslashes stands before this place.
-fn is_escaped(text: &[u8], at: usize, odd: bool) -> bool {
-    let before = text.get(..at).unwrap_or_default();
-    let run = before.iter().rev().take_while(|byte| **byte == b'\\').count();
-    (run % 2 == 1) != (odd && run == at)
-}
-
-/// The highest bit of each byte that is a quote, the first byte lowest.
-fn quotes_in(word: [u8; 8]) -> u64 {
-    const LOW: u64 = u64::from_ne_bytes([0x7f; 8]);
-    let zero = u64::from_le_bytes(word) ^ u64::from_ne_bytes([b'"'; 8]);
-    // Adding carries into the highest bit of a byte unless its others are all zero, and never into the next byte.
-    !(((zero & LOW) + LOW) | zero | LOW)
-}
-
-/// In few comparisons: a bracket and a brace differ in one bit, `"` and `#` do, and `'` and `/`.
-fn is_structure(byte: u8) -> bool {
-    (byte | 0x20 == b'{') | (byte | 0x20 == b'}') | (byte & 0xfe == b'"') | (byte & 0xf7 == b'\'')
 }
 
 fn is_scalar(word: &[u8]) -> bool {

@@ -3,6 +3,9 @@ use serde_json::Value;
 
 use super::*;
 
+mod amounts;
+mod scanning;
+
 fn wants(body: &str) -> bool {
     read(&[Bytes::copy_from_slice(body.as_bytes())]).is_ok_and(|call| call.stream)
 }
@@ -307,6 +310,8 @@ impl Members {
             stream: self.get("stream") == Some(&Value::Bool(true)),
             max_tokens: limit("max_completion_tokens").or(limit("max_output_tokens")).or(limit("max_tokens")),
             asks_usage: usage == Some(&Value::Bool(true)),
+            completions: limit("n").max(limit("best_of")).unwrap_or(1).max(1),
+            text_bytes: 0,
             places: Places::default(),
         })
     }
@@ -435,7 +440,7 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 fn any_key() -> impl Strategy<Value = String> {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 11] = [
         "model",
         "Model",
         "stream",
@@ -444,6 +449,8 @@ fn any_key() -> impl Strategy<Value = String> {
         "max_tokens",
         "max_completion_tokens",
         "max_output_tokens",
+        "n",
+        "best_of",
         "messages",
     ];
     prop_oneof![prop::sample::select(&NAMES[..]).prop_map(str::to_owned), any_text()]
@@ -479,7 +486,7 @@ fn split(body: &[u8], cuts: &[usize]) -> Vec<Bytes> {
 }
 
 fn without_places(call: Result<Call, Unreadable>) -> Result<Call, Unreadable> {
-    call.map(|call| Call { places: Places::default(), ..call })
+    call.map(|call| Call { places: Places::default(), text_bytes: 0, ..call })
 }
 
 fn whole_bytes(body: &[u8]) -> Vec<Bytes> {
