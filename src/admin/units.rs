@@ -71,12 +71,12 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
-/// `$0`, `$0.0012`, `$12.35`, `$1,234`: cents are too coarse for one call, and too fine for thousands of dollars.
+/// `$0`, `$0.000024`, `$0.0012`, `$12.35`, `$12,345`: cents are too coarse for one call, and too fine for thousands of dollars.
 pub fn money(dollars: f64) -> String {
     if dollars == 0.0 {
         "$0".to_owned()
-    } else if dollars < 0.00005 {
-        "<$0.0001".to_owned()
+    } else if dollars < 0.00095 {
+        format!("${dollars:.6}")
     } else if dollars < 0.9995 {
         format!("${dollars:.4}")
     } else if dollars < 9_999.995 {
@@ -105,8 +105,8 @@ mod tests {
             ["0 B", "999 B", "1.5 kB", "32 MB", "1.0 MB", "18447 PB"]
         );
         assert_eq!(
-            [0.0, 0.00004, 0.0012, 0.99951, 12.345_1, 1234.5, 20_000.0].map(money),
-            ["$0", "<$0.0001", "$0.0012", "$1.00", "$12.35", "$1,234.50", "$20,000"]
+            [0.0, 0.000_04, 0.0012, 0.99951, 12.345_1, 1234.5, 20_000.0].map(money),
+            ["$0", "$0.000040", "$0.0012", "$1.00", "$12.35", "$1,234.50", "$20,000"]
         );
         assert_eq!([0.0, 0.3, 12.44, 1240.2].map(rate), ["0", "0.30", "12.4", "1,240"]);
     }
