@@ -21,6 +21,12 @@ pub enum Error {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("cannot read {}: {cause}", path.display())]
     Unreadable { path: PathBuf, cause: io::Error },
+    #[error(
+        "{} cannot be read by this user ({cause}): it takes the right to read it, and, after a crash of the balancer, to \
+         write in its directory. Ask as the user that the balancer runs as",
+        path.display()
+    )]
+    Forbidden { path: PathBuf, cause: rusqlite::Error },
     #[error("{}", in_words(path, cause))]
     Sqlite { path: PathBuf, cause: rusqlite::Error },
     #[error("{} was removed or replaced while it was open; a new one is begun", path.display())]

@@ -31,7 +31,10 @@ pub fn open(dir: &Path) -> Result<Option<Reader>, Error> {
         Err(cause) => return Err(Error::Unreadable { path, cause }),
     }
     let wrong = |cause| Error::Sqlite { path: path.clone(), cause };
-    let connection = connect(&path).map_err(wrong)?;
+    let connection = match connect(&path) {
+        Err(cause) if is_forbidden(&cause) => return Err(Error::Forbidden { path, cause }),
+        result => result.map_err(wrong)?,
+    };
     let found = schema::version_of(&connection).map_err(wrong)?;
     match found {
         0 => Ok(None),
@@ -56,11 +59,16 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     match open(path, OpenFlags::empty()) {
         // In a directory that this user may not write to, SQLite cannot make the files by which readers and writers
         // find each other. Where nobody writes none are needed.
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && nobody_writes(path) => {
+        Err(error) if is_forbidden(&error) && nobody_writes(path) => {
             open(&immutable(path), OpenFlags::SQLITE_OPEN_URI).map_err(|_| error)
         }
         result => result,
     }
+}
+
+fn is_forbidden(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied))
 }
 
 fn nobody_writes(path: &Path) -> bool {
