@@ -102,6 +102,14 @@ impl Post {
         })
     }
 
+    /// Of the proxy that the environment names, an operator may not think.
+    fn by_way_of(&self) -> &'static str {
+        match self.agent.config().proxy() {
+            Some(_) => " (the environment names a proxy, which is used unless NO_PROXY excepts the host)",
+            None => "",
+        }
+    }
+
     /// One line without our secrets.
     fn excerpt(&self, said: &[u8]) -> String {
         let mut text = String::from_utf8_lossy(said).into_owned();
@@ -119,7 +127,7 @@ impl Post {
                 "no connection in time".to_owned()
             }
             ureq::Error::Timeout(_) => format!("no answer within {:?}", self.total),
-            ureq::Error::Io(error) => error.to_string(),
+            ureq::Error::Io(error) => format!("{error}{}", self.by_way_of()),
             ureq::Error::HostNotFound => "the name of its host is not known".to_owned(),
             ureq::Error::Rustls(error) => format!("TLS: {error}"),
             ureq::Error::Tls(what) => format!("TLS: {what}"),
