@@ -27,6 +27,7 @@ use crate::app::reload::Reloader;
 use crate::base::clock::Clock;
 use crate::config::checked::{BindAddress, Checked, Threads};
 use crate::listen::bind::{self, SocketFile};
+use crate::notify::Notifier;
 use crate::proxy::Shared;
 use crate::runtime::compile::{compile, tls};
 use crate::runtime::events;
@@ -42,6 +43,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 const FAREWELL: Duration = Duration::from_millis(1500);
 /// How long what is cut may take to say so.
 const CUT: Duration = Duration::from_millis(300);
+/// How long alerts may take that are still to be told.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long the access log may take to be written at the end.
 const LOG_FLUSH: Duration = Duration::from_secs(5);
 
@@ -109,7 +112,8 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
         _ = signals.next() => return Ok(()),
     }
     spawn(resolve::keep_fresh(state.clone(), shared.store.clone()));
-    let reloader = Reloader::start(checked, &shared);
+    let notifier = Notifier::start(&state, &shared.store, checked);
+    let reloader = Reloader::start(checked, &shared, &notifier).await;
     spawn(purge(shared.clone()));
     spawn(settle(shared.clone()));
     let workers = workers::start(&shared, listeners, threads, &stopped)?;
@@ -129,6 +133,7 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     }
     cut(&shared, &workers).await;
     ledger::stop(&shared);
+    notifier.stop(LAST_WORDS);
     shared.log.flush_and_stop(LOG_FLUSH);
     info!("stopped");
     Ok(())

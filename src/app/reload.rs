@@ -20,6 +20,7 @@ use crate::config::diagnostic::Diagnostics;
 use crate::config::difference::{Change, Difference, difference};
 use crate::config::source::Process;
 use crate::history::{Applied, History};
+use crate::notify::Notifier;
 use crate::proxy::Shared;
 use crate::runtime::compile::compile;
 use crate::runtime::events;
@@ -113,24 +114,24 @@ pub struct Reloader {
     shared: Arc<Shared>,
     probes: Probes,
     keeper: Keeper,
-    history: History,
+    notifier: Notifier,
     /// The text that is in force, and its number in the history, where it could be kept.
     in_force: Mutex<(String, Option<u64>)>,
 }
 
 impl Reloader {
     /// Begins with the configuration of the start, which is in force already.
-    pub fn start(checked: &Checked, shared: &Arc<Shared>) -> Reloader {
+    pub async fn start(checked: &Checked, shared: &Arc<Shared>, notifier: &Notifier) -> Reloader {
         let reloader = Reloader {
             fixed: Fixed::of(checked),
             shared: shared.clone(),
             probes: Probes::default(),
             keeper: Keeper::new(checked),
-            history: History::open(&checked.global.state_dir),
+            notifier: notifier.clone(),
             in_force: Mutex::default(),
         };
         reloader.follow(checked);
-        reloader.keep(checked, "start");
+        reloader.keep(checked, "start").await;
         reloader
     }
 
@@ -181,6 +182,7 @@ impl Reloader {
     }
 
     fn older(&self, to: Option<u64>) -> Result<(u64, String), String> {
+        let history = History::open(&self.fixed.state_dir);
         let number = match (to, self.in_force.lock().1) {
             (Some(number), _) => number,
             (None, None) => {
@@ -188,12 +190,12 @@ impl Reloader {
                     "the configuration in force could not be kept, so none is known to be before it".into()
                 );
             }
-            (None, Some(now)) => match self.history.before(now).map_err(|error| error.to_string())? {
+            (None, Some(now)) => match history.before(now).map_err(|error| error.to_string())? {
                 Some(entry) => entry.number,
                 None => return Err(format!("the history has nothing before number {now}")),
             },
         };
-        let text = self.history.text(number).map_err(|error| error.to_string())?;
+        let text = history.text(number).map_err(|error| error.to_string())?;
         Ok((number, text))
     }
 
@@ -221,7 +223,7 @@ impl Reloader {
         events::reload_applied(state, file);
         let before = std::mem::take(&mut self.in_force.lock().0);
         let difference = difference(&before, &checked.source_text);
-        let number = self.keep(&checked, who);
+        let number = self.keep(&checked, who).await;
         report(&checked, &difference, waiting, number)
     }
 
@@ -229,23 +231,24 @@ impl Reloader {
     fn follow(&self, checked: &Checked) {
         self.probes.follow(self.shared.store.load(), &self.shared);
         self.keeper.follow(checked, &self.shared);
+        self.notifier.follow(checked);
     }
 
     /// This text is in force: the history keeps it.
-    fn keep(&self, checked: &Checked, who: &str) -> Option<u64> {
-        let text = &*checked.source_text;
-        let kept = self.history.keep(Applied { text, file: &checked.file, at: clock::unix_time(), who });
-        let number = match kept {
-            Ok(number) => Some(number),
-            Err(error) => {
-                warn!(
-                    "the configuration in force is not kept in the history, so no rollback leads to it: {error}"
-                );
-                None
-            }
-        };
-        *self.in_force.lock() = (text.to_owned(), number);
-        number
+    async fn keep(&self, checked: &Checked, who: &str) -> Option<u64> {
+        let (text, file, who) = (checked.source_text.clone(), checked.file.clone(), who.to_owned());
+        let dir = self.fixed.state_dir.clone();
+        // It waits for the disk, and this thread has checks to make.
+        let kept = tokio::task::spawn_blocking(move || {
+            let applied = Applied { text: &text, file: &file, at: clock::unix_time(), who: &who };
+            History::open(&dir).keep(applied).map_err(|error| error.to_string())
+        });
+        let kept = kept.await.unwrap_or_else(|error| Err(error.to_string()));
+        let number = kept.map_err(|why| {
+            warn!("the configuration in force is not kept in the history, so no rollback leads to it: {why}");
+        });
+        *self.in_force.lock() = (checked.source_text.clone(), number.ok());
+        number.ok()
     }
 }
 

@@ -60,7 +60,7 @@ pub struct Drain {
 pub struct Words {
     #[command(flatten)]
     instance: Instance,
-    #[arg(required = true, trailing_var_arg = true)]
+    #[arg(required = true)]
     words: Vec<String>,
 }
 

@@ -21,6 +21,9 @@ use crate::runtime::snapshot::NamedPlan;
 
 const TASK: HeaderName = HeaderName::from_static("x-task");
 
+/// The most that a provider makes of one prompt (OpenAI's `n`).
+const MOST_COMPLETIONS: u64 = 128;
+
 /// What is known of a call.
 pub struct AiCall {
     pub call: Call,
@@ -31,8 +34,6 @@ pub struct AiCall {
     pub route: Route,
     /// The body as it came.
     parts: Vec<Bytes>,
-    /// Bytes of it that prompt tokens are reckoned from: of a form none, whose files are no text.
-    pub size: u64,
     /// The model that is asked for now: the route's, or one that stands in for it. Empty: the call names none.
     pub model: Arc<str>,
     /// Its index among the models of the configuration.
@@ -53,6 +54,11 @@ impl AiCall {
             true => multipart::edited(&self.parts, &self.call, &edit),
             false => request::edited(&self.parts, &self.call, &edit),
         })
+    }
+
+    /// How many completions of the prompt are asked for. What no provider makes is no estimate of anything.
+    pub fn completions(&self) -> u64 {
+        self.call.completions.clamp(1, MOST_COMPLETIONS)
     }
 
     /// Nothing is sent again from here on.
@@ -130,9 +136,8 @@ async fn read(
             UnknownModel::Unnamed => Outcome::BadRequest { status: 400, reason: "no_model" },
         })?
     };
-    let size = if form { 0 } else { parts.iter().map(|part| part.len() as u64).sum() };
     let (model, id) = (route.model.clone(), route.id);
-    context.call = Some(Box::new(AiCall { call, form, dialect, route, parts, size, model, id }));
+    context.call = Some(Box::new(AiCall { call, form, dialect, route, parts, model, id }));
     Ok(())
 }
 
@@ -182,8 +187,8 @@ pub fn expected(context: &Context, model: Option<usize>) -> Option<Usage> {
     let generates = call.dialect != Dialect::Other;
     let completion = call.call.max_tokens.or(generates.then(|| ratios.typical_completion()));
     Some(Usage {
-        prompt: Some(ratios.prompt_tokens(call.size)),
-        completion: Some(completion.unwrap_or(0)),
+        prompt: Some(ratios.prompt_tokens(call.call.text_bytes)),
+        completion: Some(completion.unwrap_or(0).saturating_mul(call.completions())),
         ..Usage::default()
     })
 }

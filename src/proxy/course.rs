@@ -145,7 +145,7 @@ impl<'a> Course<'a> {
         let gauge = call.filter(|_| ai.counts).map(|call| Gauge {
             ratios: ai.ratios_of(call.id).clone(),
             price: call.id.and_then(|id| ai.prices.get(id).copied()),
-            prompt_bytes: call.size,
+            prompt_bytes: call.call.text_bytes,
         });
         live.goes(Way {
             model: call.map_or_else(|| Arc::from(""), |call| call.model.clone()),

@@ -142,7 +142,9 @@ impl Meter {
         // Anthropic tells at the start what was written by then, and the whole only at the end.
         let told = usage.total().is_some() && (ended || call.dialect != Dialect::Messages);
         if told && ended {
-            ratios.learn(call.size, &usage);
+            // What is typical is typical of one completion.
+            let each = usage.completion.map(|tokens| tokens / call.completions());
+            ratios.learn(call.call.text_bytes, &Usage { completion: each, ..usage });
             ratios.learn_content(content, &usage);
         }
         let usage = match told {
@@ -190,10 +192,10 @@ fn keep(context: &Context) {
 /// and leaving early must not be a way to pay for nothing: the prompt counts.
 pub fn abandoned(context: &mut Context) {
     let Some(call) = context.call.as_ref().filter(|_| context.snapshot.ai.counts) else { return };
-    if context.usage.is_some() || context.slot.is_none() || call.size == 0 {
+    if context.usage.is_some() || context.slot.is_none() || call.call.text_bytes == 0 {
         return;
     }
-    let prompt = context.snapshot.ai.ratios_of(call.id).prompt_tokens(call.size);
+    let prompt = context.snapshot.ai.ratios_of(call.id).prompt_tokens(call.call.text_bytes);
     pay(context, Usage { prompt: Some(prompt), completion: Some(0), ..Usage::default() }, true, None);
 }
 
@@ -207,7 +209,7 @@ fn so_far(context: &Context, meter: &StreamMeter) -> Option<Usage> {
 /// What the provider told, with what the rest comes to by the bytes that were seen.
 fn reckoned(told: Usage, call: &AiCall, ratios: &Ratios, content: u64) -> Usage {
     Usage {
-        prompt: told.prompt.or_else(|| Some(ratios.prompt_tokens(call.size))),
+        prompt: told.prompt.or_else(|| Some(ratios.prompt_tokens(call.call.text_bytes))),
         completion: told.completion.max(Some(ratios.completion_tokens(content))),
         ..told
     }
