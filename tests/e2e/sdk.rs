@@ -2,6 +2,7 @@
 //! mocks.
 
 mod ai;
+mod money;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,76 @@
+//! Who watches is told once where a budget nears its end, and once where it is used up.
+
+use super::is_used_up;
+use crate::support::till::{Terms, Till};
+
+const EACH: Terms = Terms { app: "", plan: ", budget: {usd: 0.001, per: day}", ai: "" };
+
+fn mark(subject: &str, to: &str) -> (String, String) {
+    (subject.to_owned(), to.to_owned())
+}
+
+#[test]
+fn marks_are_told_once_each() {
+    let till = Till::new(&EACH);
+    till.spends("sk-app", 799);
+    till.comes_to("client", "app", 799);
+    assert_eq!(till.marks(), []);
+    for tokens in [1, 100, 50] {
+        assert_eq!(till.spends("sk-app", tokens).status(), 200);
+    }
+    assert_eq!(till.awaits_marks(1), [mark("client app", "nearly_used_up")]);
+    till.comes_to("client", "app", 950);
+    assert_eq!(till.spends("sk-app", 50).status(), 200);
+    let both = [mark("client app", "nearly_used_up"), mark("client app", "used_up")];
+    assert_eq!(till.awaits_marks(2), both);
+    for _ in 0..3 {
+        is_used_up(&till.spends("sk-app", 1));
+    }
+    assert_eq!(till.marks(), both);
+    assert_eq!(till.edge.told("budget: client app has spent"), 2, "one line each");
+    till.edge.says("$0.001000 of the $0.001000 for this day");
+
+    let events = till.edge.events();
+    let used_up = events.iter().find(|event| event["to"] == "used_up").unwrap();
+    assert_eq!((&used_up["from"], &used_up["tone"]), (&"nearly_used_up".into(), &"alarm".into()));
+    assert!((0.0..=86_400.0).contains(&used_up["expected_seconds"].as_f64().unwrap()), "{used_up}");
+}
+
+/// Nobody ever comes to the last micro-dollar when calls cost more than what is left.
+#[test]
+fn a_refusal_tells_that_it_is_used_up() {
+    let till = Till::new(&EACH);
+    till.spends("sk-app", 950);
+    till.comes_to("client", "app", 950);
+    for _ in 0..3 {
+        is_used_up(&till.spends("sk-app", 100));
+    }
+    let marks = till.awaits_marks(2);
+    assert_eq!(marks, [mark("client app", "nearly_used_up"), mark("client app", "used_up")]);
+}
+
+#[test]
+fn each_payer_has_its_own_mark() {
+    let till = Till::new(&Terms {
+        app: "",
+        plan: ", budget: {usd: 0.001, alert_at: 100%}, total_budget: {usd: 0.002, alert_at: 50%}",
+        ai: "\n  budget: {usd: 0.01, alert_at: 10%}",
+    });
+    till.spends("sk-app", 1000);
+    let mut marks = till.awaits_marks(3);
+    marks.sort();
+    let wanted = [
+        mark("all clients", "nearly_used_up"),
+        mark("client app", "used_up"),
+        mark("plan p", "nearly_used_up"),
+    ];
+    assert_eq!(marks, wanted);
+}
+
+#[test]
+fn a_call_that_takes_all_at_once_tells_both() {
+    let till = Till::new(&EACH);
+    till.spends("sk-app", 1000);
+    let marks = till.awaits_marks(2);
+    assert_eq!(marks, [mark("client app", "nearly_used_up"), mark("client app", "used_up")]);
+}
