@@ -34,12 +34,12 @@ impl Keeper {
 
     /// Starts it, stops it, or changes how long it keeps.
     pub fn follow(&self, checked: &Checked, shared: &Shared) {
-        let wanted = checked.ai.ledger.clone().filter(|_| shared.store.load().ai.counts);
+        let wanted = checked.ai.ledger.filter(|_| shared.store.load().ai.counts);
         let mut kept = self.kept.lock();
         if *kept == wanted {
             return;
         }
-        let begun = wanted.clone().map(|keep| {
+        let begun = wanted.map(|keep| {
             let state = shared.state.clone();
             Arc::new(Ledger::start(&self.dir, keep, move |change| tell(&state, &change)))
         });
