@@ -188,11 +188,13 @@ fn keep(context: &Context) {
     budget::keep(context);
 }
 
-/// The client left while a server had its call and nothing of the answer was seen yet. The server has read it all the same,
-/// and leaving early must not be a way to pay for nothing: the prompt counts.
+/// The client left, or an operator ended the call, while a server had it and nothing of the answer was seen yet. The server
+/// has read it all the same, and leaving early must not be a way to pay for nothing: the prompt counts. Not where the
+/// server has refused it: nobody asks money for an error.
 pub fn abandoned(context: &mut Context) {
     let Some(call) = context.call.as_ref().filter(|_| context.snapshot.ai.counts) else { return };
-    if context.usage.is_some() || context.slot.is_none() || call.call.text_bytes == 0 {
+    let refused = context.status.is_some_and(|status| status >= 400);
+    if context.usage.is_some() || context.slot.is_none() || call.call.text_bytes == 0 || refused {
         return;
     }
     let prompt = context.snapshot.ai.ratios_of(call.id).prompt_tokens(call.call.text_bytes);

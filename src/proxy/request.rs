@@ -40,7 +40,7 @@ pub async fn run(context: &mut Context, session: &mut ServerSession) -> Outcome 
         Err(e) if *e.etype() == ErrorType::InternalError => Outcome::Internal,
         Err(_) => Outcome::ClientLeftInAnswer,
     };
-    if matches!(outcome, Outcome::ClientLeft | Outcome::ClientLeftInAnswer) {
+    if matches!(outcome, Outcome::ClientLeft | Outcome::ClientLeftInAnswer | Outcome::Killed) {
         meter::abandoned(context);
         if outcome == Outcome::ClientLeftInAnswer {
             return outcome;
