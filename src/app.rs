@@ -3,6 +3,7 @@
 
 mod access_log;
 mod descriptors;
+mod guard;
 mod ledger;
 mod listeners;
 mod orders;

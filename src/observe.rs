@@ -6,7 +6,9 @@ pub mod cell;
 pub mod csv;
 pub mod events;
 pub mod exposition;
+pub mod guard;
 pub mod histogram;
+pub mod standing;
 pub mod stats;
 
 pub use crate::base::calendar as civil;

@@ -6,7 +6,9 @@ use log::{info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 
+use crate::app::guard::{self, Guard, Readings};
 use crate::app::reload::Reloader;
+use crate::app::spawn;
 use crate::proxy::Shared;
 use crate::runtime::orders::{self, Answer, Order, Ordered};
 
@@ -17,6 +19,8 @@ pub struct Orders {
     rotated: Signal,
     user: Signal,
     given: Receiver<Ordered>,
+    give: orders::Orders,
+    readings: Arc<Readings>,
 }
 
 impl Orders {
@@ -31,19 +35,28 @@ impl Orders {
             rotated: signal(SignalKind::user_defined1())?,
             user: signal(SignalKind::user_defined2())?,
             given,
+            give: give.clone(),
+            readings: Arc::default(),
         };
         Ok((taken, give))
     }
 
     pub async fn obey(mut self, reloader: Reloader, shared: Arc<Shared>) {
+        spawn(guard::read(shared.clone(), self.readings.clone()));
         loop {
             tokio::select! {
                 _ = self.hangup.recv() => drop(reloader.reload("SIGHUP").await),
                 _ = self.rotated.recv() => shared.log.reopen(),
                 _ = self.user.recv() => warn!("SIGUSR2 (upgrade) is not implemented yet and changes nothing"),
                 Some(ordered) = self.given.recv() => {
-                    let answer = carry_out(&ordered, &reloader, &shared).await;
-                    ordered.answer(answer);
+                    let before = self.readings.clone();
+                    match carry_out(&ordered, &reloader, &shared).await {
+                        answer if answer.done && let Order::GuardedReload(time) = ordered.order => {
+                            let guard = Guard::new(&reloader, &shared, &before, self.give.clone(), time);
+                            spawn(async move { ordered.answer(guard.watch(answer).await) });
+                        }
+                        answer => ordered.answer(answer),
+                    }
                 }
             }
         }
@@ -52,9 +65,10 @@ impl Orders {
 
 async fn carry_out(ordered: &Ordered, reloader: &Reloader, shared: &Shared) -> Answer {
     let who = &*ordered.who;
-    match ordered.order {
-        Order::Reload => reloader.reload(who).await,
-        Order::Rollback { to, write } => reloader.rollback(to, write, who).await,
+    match &ordered.order {
+        Order::Reload | Order::GuardedReload(_) => reloader.reload(who).await,
+        Order::Undo { generation, why } => reloader.undo(*generation, why).await,
+        Order::Rollback { to, write } => reloader.rollback(*to, *write, who).await,
         Order::Drain => drain(shared, true, who),
         Order::Undrain => drain(shared, false, who),
     }

@@ -10,7 +10,7 @@ use crate::cli::instance::Instance;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read the configuration file again and put it in force, or say why not.
-    Reload(Instance),
+    Reload(Reload),
     /// Put an older configuration in force: the one before, or a number of the history.
     Rollback(Rollback),
     /// List the configurations that were in force.
@@ -25,6 +25,15 @@ pub enum Command {
     Set(Words),
     /// kill stream NUMBER|REQUEST-ID: as on the runtime socket.
     Kill(Words),
+}
+
+#[derive(Debug, Args)]
+pub struct Reload {
+    #[command(flatten)]
+    instance: Instance,
+    /// Watch requests for so long (5s to 10m) and put back what was in force before if they do worse.
+    #[arg(long, value_name = "TIME")]
+    guard: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -71,7 +80,10 @@ impl Command {
         let words =
             |command: &str, of: &Words| of.instance.tell(&format!("{command} {}", of.words.join(" ")));
         match self {
-            Command::Reload(instance) => instance.tell("reload"),
+            Command::Reload(Reload { instance, guard: None }) => instance.tell("reload"),
+            Command::Reload(Reload { instance, guard: Some(time) }) => {
+                instance.tell(&format!("reload guard {time}"))
+            }
             Command::Rollback(Rollback { instance, number, write }) => {
                 let number = number.map_or(String::new(), |number| format!(" {number}"));
                 instance.tell(&format!("rollback{number}{}", if *write { " write" } else { "" }))

@@ -14,8 +14,8 @@ use crate::config;
 /// How an answer to an order begins that was carried out, and how else: as HAProxy's `reload` on the master's socket.
 const DONE: &str = "Success=1\n--\n";
 const REFUSED: &str = "Success=0\n--\n";
-/// An order may have to wait for the first checks of new servers.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// An order may have to wait for the first checks of new servers, and for the guard of a reload.
+const PATIENCE: Duration = Duration::from_secs(120 + 600);
 
 /// Which one.
 #[derive(Debug, Args)]

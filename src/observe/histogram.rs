@@ -180,6 +180,13 @@ impl<S: Scale> Reading<S> {
         self.sum as f64 / S::PARTS
     }
 
+    /// What was observed after `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let counts = std::array::from_fn(|i| self.counts[i].saturating_sub(earlier.counts[i]));
+        Reading { counts, sum: self.sum.saturating_sub(earlier.sum), scale: PhantomData }
+    }
+
     pub fn add(&mut self, other: &Reading<S>) {
         self.counts.iter_mut().zip(other.counts).for_each(|(mine, theirs)| *mine += theirs);
         self.sum += other.sum;

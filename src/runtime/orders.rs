@@ -1,6 +1,8 @@
 //! What an operator orders of the process as a whole. The doors (HTTP, the socket, signals) hand an order over and wait for
 //! what came of it; the app carries orders out one after the other, so that no two changes meet.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
@@ -11,6 +13,10 @@ const WAITING: usize = 16;
 pub enum Order {
     /// Reads the file again and puts it in force.
     Reload,
+    /// The same, and puts back what was in force before when things get worse within this time.
+    GuardedReload(Duration),
+    /// Puts back what was in force before the change of this number; why.
+    Undo { generation: u64, why: String },
     /// Puts a text of the history in force: by its number, or the one before the one in force. `write`: also in the place of
     /// the file.
     Rollback { to: Option<u64>, write: bool },

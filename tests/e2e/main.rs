@@ -45,6 +45,8 @@ mod error_bodies;
 mod events;
 mod expect_continue;
 mod forwarded_for;
+mod guard;
+mod haproxy_metrics;
 mod header_rules;
 mod hedging;
 mod http2;

@@ -46,6 +46,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "set a server's weight, or a percentage of the configured one (100%: back to it)",
     ),
     ("reload", "read the configuration file again and put it in force, or say why not"),
+    ("reload guard <time>", "the same, and put back what was in force before if requests do worse within the time"),
     (
         "rollback [<number>] [write]",
         "put an older configuration in force: the one before, or one of the history",

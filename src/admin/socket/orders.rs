@@ -1,20 +1,35 @@
 //! Orders to the whole process: `reload`, `rollback`, `drain`, `undrain`. The answer begins as that of HAProxy's `reload`
 //! does (management guide, 9.4): `Success=1` or `Success=0`, a line `--`, then what there is to say.
 
+use std::time::Duration;
+
 use crate::admin::View;
+use crate::base::units::parse_duration;
 use crate::runtime::orders::{Answer, Order};
 
 /// The order that a command is; `None`: another command. `Err`: what is wrong with it.
 pub fn parse(words: &[&str]) -> Option<Result<Order, String>> {
     Some(match words {
         ["reload"] => Ok(Order::Reload),
+        ["reload", "guard", time] => guard(time),
         ["drain"] => Ok(Order::Drain),
         ["undrain"] => Ok(Order::Undrain),
         ["rollback", rest @ ..] => rollback(rest),
+        ["reload", "guard", ..] => Err("usage: reload [guard <time>]\n".to_owned()),
         ["reload" | "drain" | "undrain", ..] => Err(format!("'{}' takes no argument.\n", words[0])),
         _ => return None,
     })
 }
+
+fn guard(time: &str) -> Result<Order, String> {
+    match parse_duration(time) {
+        Ok(time) if (SHORTEST_GUARD..=LONGEST_GUARD).contains(&time) => Ok(Order::GuardedReload(time)),
+        _ => Err(format!("`{time}` is no time for a guard: 5s to 10m.\n")),
+    }
+}
+
+const SHORTEST_GUARD: Duration = Duration::from_secs(5);
+const LONGEST_GUARD: Duration = Duration::from_secs(600);
 
 fn rollback(rest: &[&str]) -> Result<Order, String> {
     let (number, write) = match rest {
@@ -54,7 +69,18 @@ mod tests {
             Some(Ok(Order::Rollback { to: Some(7), write: true }))
         );
         assert_eq!(parse(&["rollback", "write"]), Some(Ok(Order::Rollback { to: None, write: true })));
-        for wrong in [&["rollback", "x"][..], &["rollback", "1", "2"], &["reload", "now"], &["drain", "3"]] {
+        assert_eq!(
+            parse(&["reload", "guard", "1m"]),
+            Some(Ok(Order::GuardedReload(Duration::from_secs(60))))
+        );
+        for wrong in [
+            &["rollback", "x"][..],
+            &["reload", "guard"],
+            &["reload", "guard", "1h"],
+            &["rollback", "1", "2"],
+            &["reload", "now"],
+            &["drain", "3"],
+        ] {
             assert!(matches!(parse(wrong), Some(Err(_))), "{wrong:?}");
         }
         assert_eq!(parse(&["show", "info"]), None);
