@@ -5,6 +5,7 @@ mod caps;
 mod cost_header;
 mod crowd;
 mod exact_costs;
+mod hostile;
 mod in_stream;
 mod left_early;
 mod marks;

@@ -1,6 +1,7 @@
 //! `show streams` and `kill stream`: an operator sees what is in flight, and ends it.
 
 mod ended;
+mod hard;
 mod shown;
 
 use serde_json::Value;

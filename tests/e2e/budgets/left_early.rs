@@ -68,6 +68,20 @@ fn leaving_before_a_server_has_it_costs_nothing() {
     UsageDb::of(&till.edge).comes_to(1);
 }
 
+#[test]
+fn leaving_in_the_middle_of_an_error_costs_nothing() {
+    let head =
+        "HTTP/1.1 500 Oops\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"error\":";
+    let till = Till::with(&ALL, stalls_after(head));
+    let mut client = till.edge.open();
+    client.send(ask(false).header("x-request-id", "broken").bytes());
+    assert_eq!(client.head().unwrap().status(), 500);
+    drop(client);
+    let kept = UsageDb::of(&till.edge).call("status, prompt_tokens, cost", "request_id = 'broken'");
+    assert_eq!(json!(kept), json!([500, null, null]));
+    assert_eq!(till.spent("all", ""), 0);
+}
+
 /// Says a hundred tokens, and then nothing any more.
 fn half() -> Upstream {
     stalls_after(begun(&[ROLE, &content(&"abcdefgh".repeat(50))].concat()))
