@@ -5,6 +5,7 @@
 
 mod attention;
 mod collect;
+mod facts;
 mod health;
 pub mod http;
 pub mod prometheus;

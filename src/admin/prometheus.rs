@@ -2,11 +2,15 @@
 //! with `docs/metrics.md`.
 
 mod alerts;
+mod haproxy;
 mod models;
+mod names;
 mod process;
 mod servers;
 mod spending;
+mod standing;
 
+pub use names::Names;
 pub(super) use process::most_files;
 
 use crate::admin::View;
@@ -34,7 +38,7 @@ pub fn metric_names() -> Vec<&'static str> {
     FAMILIES.iter().flat_map(|group| group.iter()).map(|metric| metric.name).collect()
 }
 
-/// The whole document.
+/// The whole document, under tidegate's own names.
 pub fn text(view: &View) -> String {
     let snapshot = view.store.load();
     let source = Source { view, snapshot: &snapshot };
@@ -54,6 +58,7 @@ const FAMILIES: &[&[Metric]] = &[
     spending::SPENDING,
     TABLES,
     alerts::ALERTS,
+    standing::STANDING,
     NODE,
     process::PROCESS,
 ];

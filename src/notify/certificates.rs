@@ -9,6 +9,7 @@ use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::checked::Checked;
+use crate::observe::standing::Certificate;
 use crate::runtime::events;
 use crate::runtime::state::State;
 
@@ -39,6 +40,13 @@ impl Certificates {
             }
         }
         Certificates { ends, told: HashMap::new() }
+    }
+
+    /// For the metrics.
+    pub fn ends(&self) -> Vec<Certificate> {
+        let shown =
+            |(path, end): &(PathBuf, Duration)| Certificate { file: path.display().to_string(), end: *end };
+        self.ends.iter().map(shown).collect()
     }
 
     /// These are in force now; what was told of those before is remembered.

@@ -71,6 +71,7 @@ impl Watcher {
 
     pub fn follow(&self, checked: &Checked) {
         let certificates = Certificates::of(checked);
+        self.state.standing.use_certificates(certificates.ends());
         let names: Vec<Arc<str>> = checked.backends.iter().map(|backend| Arc::from(&*backend.name)).collect();
         let mut rules: Vec<Rule> = Vec::new();
         let mut alerts: Vec<(u64, &Alert)> = Vec::new();

@@ -20,6 +20,7 @@ use crate::config::checked::TableKey;
 use crate::limit::{PlanLimits, Purse};
 use crate::observe::cell::Counter;
 use crate::observe::events::Events;
+use crate::observe::standing::Standing;
 use crate::observe::stats::{
     BackendStats, CallStats, ClientStats, Cost, FrontendStats, RequestCells, ServerStats,
 };
@@ -57,6 +58,8 @@ pub struct State {
     pub body_memory: Memory,
     /// What has changed lately.
     pub events: Events,
+    /// How what is in force came to be so.
+    pub standing: Standing,
     /// Successes that the sample of the access log did without.
     pub sampled_out: Counter,
     /// Calls and event streams in flight.
@@ -145,6 +148,7 @@ impl State {
             connections: Arc::default(),
             body_memory: Memory::default(),
             events: Events::default(),
+            standing: Standing::default(),
             streams: Arc::default(),
             gates: Named::default(),
             tables: Mutex::default(),

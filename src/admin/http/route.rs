@@ -53,7 +53,7 @@ pub fn answer(view: &View, method: &Method, uri: &Uri, headers: &HeaderMap) -> R
         "/api/v1/status" => json(&view.report()),
         "/api/v1/events" => json(&view.events(None)),
         "/api/v1/streams" => json(&view.streams(usize::MAX)),
-        "/metrics" => respond(StatusCode::OK, exposition::CONTENT_TYPE, prometheus::text(view)),
+        "/metrics" => metrics(view, uri.query()),
         _ => {
             let body = format!("nothing here; there is:\n\n{PATHS}");
             respond(StatusCode::NOT_FOUND, TEXT, body)
@@ -68,6 +68,13 @@ fn ready(view: &View) -> Response<Full<Bytes>> {
         Readiness::Starting | Readiness::Draining => StatusCode::SERVICE_UNAVAILABLE,
     };
     respond(status, TEXT, readiness.explanation().into())
+}
+
+fn metrics(view: &View, query: Option<&str>) -> Response<Full<Bytes>> {
+    match prometheus::Names::of(query) {
+        Ok(names) => respond(StatusCode::OK, exposition::CONTENT_TYPE, names.text(view)),
+        Err(why) => respond(StatusCode::BAD_REQUEST, TEXT, why),
+    }
 }
 
 fn page(view: &View) -> Response<Full<Bytes>> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use log::{error, info, warn};
 
 use super::{EventKind, State, Tone, Word};
+use crate::base::clock;
 
 /// A reload was refused. `why` may have many lines, as the diagnostics of a file do: all of them are logged, the first says
 /// in the event what is wrong and where.
@@ -17,12 +18,14 @@ pub fn reload_refused(state: &State, file: &Path, why: &str) {
     } else {
         error!("reload refused, nothing has changed:\n{why}");
     }
+    state.standing.refused();
     state.events.push(word(Tone::Alarm, "refused", first.to_owned()).event());
 }
 
 /// A file is in force.
 pub fn reload_applied(state: &State, file: &Path) {
     info!("reload: {} is in force", file.display());
+    state.standing.applied(clock::unix_time());
     state.events.push(word(Tone::Better, "applied", format!("{} is in force", file.display())).event());
 }
 
