@@ -5,7 +5,7 @@
 #   python  an interpreter that can make environments, for the official OpenAI SDK
 #   bench   HAProxy to compare with, wrk to drive both
 #   scan    testssl.sh, to look at the TLS side from outside
-#   test    all that the tests use beside those: HAProxy to compare with, an HTTP/2 client
+#   test    all that the tests use beside those: HAProxy to compare with, an HTTP/2 client, Prometheus' promtool
 set -eu
 
 packages=""
@@ -34,6 +34,7 @@ for purpose in "$@"; do
         need haproxy has halog
         need socat has socat
         need nghttp2-client has nghttp
+        need prometheus has promtool
         ;;
     bench)
         need openssl has openssl

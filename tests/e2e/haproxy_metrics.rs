@@ -2,8 +2,10 @@
 //! same figures.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::edge::Edge;
@@ -252,4 +254,23 @@ fn names_can_be_chosen_by_the_scraper() {
     let refused = edge.admin_get("/metrics?names=statsd");
     assert_eq!(refused.status(), 400);
     assert!(refused.text().contains("names is tidegate, haproxy or both"));
+}
+
+#[test]
+fn promtool_finds_nothing_to_mend() {
+    let (one, two) = (upstream(), Refusing::new());
+    let pair = Pair::start(&one, &two);
+    pair.drive();
+    let page = pair.edge.admin_get("/metrics?names=both").text();
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("promtool: {error}: scripts/install-tools.sh test"));
+    promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
 }
