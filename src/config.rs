@@ -24,7 +24,7 @@ use std::path::Path;
 
 use checked::Checked;
 use diagnostic::Diagnostics;
-use source::{Environment, Process};
+use source::{Environment, Process, Running};
 
 pub use reader::Keys;
 
@@ -35,8 +35,17 @@ pub(crate) const LARGEST_FILE: usize = 4_000_000;
 ///
 /// Warnings do not make it fail; they are in [`Checked::warnings`].
 pub fn load(path: &Path) -> Result<Checked, Diagnostics> {
-    match Process.file(path) {
-        Ok(bytes) => load_bytes(path, bytes, &Process),
+    load_from(path, &Process)
+}
+
+/// Like [`load`], for a process that runs by an earlier state of the file.
+pub fn load_again(path: &Path) -> Result<Checked, Diagnostics> {
+    load_from(path, &Running)
+}
+
+fn load_from(path: &Path, environment: &dyn Environment) -> Result<Checked, Diagnostics> {
+    match environment.file(path) {
+        Ok(bytes) => load_bytes(path, bytes, environment),
         Err(e) => Err(Diagnostics::of_file(path, format!("cannot read the configuration: {e}"))),
     }
 }

@@ -79,6 +79,36 @@ impl Environment for Process {
     }
 }
 
+/// The same for a process that runs by a configuration already: its directories cannot change before a restart, so what has
+/// become of them since (a disk that is read-only by now) is no mistake of a new file, and no reason to refuse it.
+pub struct Running;
+
+impl Environment for Running {
+    fn variable(&self, name: &str) -> Option<String> {
+        Process.variable(name)
+    }
+
+    fn is_not_text(&self, name: &str) -> bool {
+        Process.is_not_text(name)
+    }
+
+    fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Process.file(path)
+    }
+
+    fn why_no_file(&self, path: &Path) -> Option<String> {
+        Process.why_no_file(path)
+    }
+
+    fn why_no_socket(&self, path: &Path) -> Option<String> {
+        Process.why_no_socket(path)
+    }
+
+    fn why_no_directory(&self, path: &Path) -> Option<String> {
+        if path.is_dir() { None } else { Process.why_no_directory(path) }
+    }
+}
+
 /// A device may have no end, a pipe no writer.
 fn regular(metadata: &std::fs::Metadata) -> io::Result<()> {
     if metadata.is_file() {

@@ -9,7 +9,7 @@ use log::info;
 use super::Reloader;
 use crate::base::clock;
 use crate::config;
-use crate::config::source::Process;
+use crate::config::source::Running;
 use crate::history::History;
 use crate::runtime::events;
 use crate::runtime::orders::Answer;
@@ -24,7 +24,7 @@ impl Reloader {
         };
         info!("rollback: to number {number} (ordered by {who})");
         let file = &self.fixed.file;
-        let loaded = config::load_text(file, &text, &Process);
+        let loaded = config::load_text(file, &text, &Running);
         let mut answer = self.put(loaded, &format!("rollback to {number} by {who}")).await;
         if !answer.done {
             return answer;
@@ -81,7 +81,7 @@ impl Reloader {
                 "{why}; another configuration is in force meanwhile, so nothing is put back"
             ));
         }
-        let loaded = config::load_text(&self.fixed.file, &before, &Process);
+        let loaded = config::load_text(&self.fixed.file, &before, &Running);
         let mut answer = self.put(loaded, "guard").await;
         if answer.done {
             events::rolled_back(&self.shared.state, why);

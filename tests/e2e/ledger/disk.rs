@@ -42,6 +42,8 @@ fn a_directory_that_may_not_be_written_is_told_and_caught_up_with() {
     becomes(&till.edge, "degraded");
     until("they wait in memory", || waiting(&till.edge) == 20);
     assert_eq!(till.spent("all", ""), 230, "budgets count all the same");
+    // It must not keep an operator from changing what can be changed.
+    till.reload(&Terms { ai: "\n  budget: {usd: 2}", ..Terms::default() });
     drop(disk);
     becomes(&till.edge, "durable");
     book.comes_to(23);
