@@ -1,8 +1,12 @@
 //! /metrics: what a scraper reads, with figures that add up.
 
-use crate::support::edge::Edge;
+use std::time::SystemTime;
+
+use crate::support::certificates::Authority;
+use crate::support::edge::{Edge, Settings};
 use crate::support::http::Ask;
 use crate::support::rude::Refusing;
+use crate::support::scratch::Scratch;
 use crate::support::upstream::Upstream;
 use crate::support::wait::until;
 
@@ -121,4 +125,31 @@ fn names_cannot_break_the_format() {
         edge.ask(&Ask::get(target));
     }
     edge.metrics();
+}
+
+#[test]
+fn a_refused_reload_and_the_end_of_a_certificate_show() {
+    let (directory, one) = (Scratch::new(), Upstream::named("one"));
+    let file = Authority::new("metrics").issue(&["one.test"]).write(&directory, "one.pem");
+    let edge = Edge::start_with(
+        &Settings::default(),
+        directory,
+        "
+frontends:
+  web: {bind: [{address: 127.0.0.1:0, tls: {certificates: [<file>]}}], default_backend: ai}
+backends:
+  ai: {servers: {one: {url: <one>}}}",
+        &[("file", &file.display().to_string()), ("one", &one.url())],
+    );
+    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    let reload = || {
+        let metrics = edge.metrics();
+        (metrics.sum("tidegate_reload_success", &[]), metrics.sum("tidegate_reload_timestamp_seconds", &[]))
+    };
+    let (good, began) = reload();
+    assert!(good == 1.0 && (now() - began).abs() < 60.0, "{good} {began}");
+    let name = file.display().to_string();
+    assert!(edge.metrics().sum("tidegate_certificate_expiry_seconds", &[("file", &name)]) > now());
+    assert!(!edge.reload_text("nonsense: true\n"));
+    assert_eq!(reload(), (0.0, began));
 }
