@@ -68,6 +68,7 @@ async fn start(checked: &Checked, exit_with_stdin: bool) -> anyhow::Result<()> {
     state.affordable_connections.store(affordable, Ordering::Relaxed);
     descriptors::warn_if_short(checked.global.max_connections, affordable);
     let snapshot = compile(checked, &state)?;
+    state.keep_tables(&snapshot);
     ledger::restore(checked, &state);
     let threads = match checked.global.threads {
         Threads::Auto => std::thread::available_parallelism().map_or(1, usize::from),
@@ -219,6 +220,9 @@ async fn settle(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(SETTLE).await;
         events::settle(&shared.state, &shared.store.load());
+        if let Some(canary) = shared.store.canary() {
+            events::settle(&shared.state, &canary.snapshot);
+        }
     }
 }
 

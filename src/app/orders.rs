@@ -6,7 +6,7 @@ use log::{info, warn};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 
-use crate::app::guard::{self, Guard, Readings};
+use crate::app::guard::{self, Before, Readings, Watch};
 use crate::app::reload::Reloader;
 use crate::app::spawn;
 use crate::proxy::Shared;
@@ -49,11 +49,22 @@ impl Orders {
                 _ = self.rotated.recv() => shared.log.reopen(),
                 _ = self.user.recv() => warn!("SIGUSR2 (upgrade) is not implemented yet and changes nothing"),
                 Some(ordered) = self.given.recv() => {
-                    let before = self.readings.clone();
+                    if let Order::Canary { share, time } = ordered.order {
+                        let (answer, canary) = reloader.attempt(share, &ordered.who).await;
+                        match canary {
+                            Some(canary) => {
+                                let watch = Watch::new(&reloader, self.give.clone(), time);
+                                spawn(async move { ordered.answer(watch.canary(&canary, answer).await) });
+                            }
+                            None => ordered.answer(answer),
+                        }
+                        continue;
+                    }
                     match carry_out(&ordered, &reloader, &shared).await {
                         answer if answer.done && let Order::GuardedReload(time) = ordered.order => {
-                            let guard = Guard::new(&reloader, &shared, &before, self.give.clone(), time);
-                            spawn(async move { ordered.answer(guard.watch(answer).await) });
+                            let before = Before::new(&shared, &self.readings, time);
+                            let watch = Watch::new(&reloader, self.give.clone(), time);
+                            spawn(async move { ordered.answer(watch.guard(&before, answer).await) });
                         }
                         answer => ordered.answer(answer),
                     }
@@ -67,6 +78,9 @@ async fn carry_out(ordered: &Ordered, reloader: &Reloader, shared: &Shared) -> A
     let who = &*ordered.who;
     match &ordered.order {
         Order::Reload | Order::GuardedReload(_) => reloader.reload(who).await,
+        // Begun where it is taken: its answer comes at its end.
+        Order::Canary { .. } => Answer::refused("a canary is no single step"),
+        Order::EndCanary { generation, worse } => reloader.end_attempt(*generation, worse.as_deref()).await,
         Order::Undo { generation, why } => reloader.undo(*generation, why).await,
         Order::Rollback { to, write } => reloader.rollback(*to, *write, who).await,
         Order::Drain => drain(shared, true, who),

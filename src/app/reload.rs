@@ -2,6 +2,7 @@
 //! replaced in one step, or nothing changes at all. Requests in flight go on with the snapshot that they began with, and
 //! connections stay open: only their next request sees the new one.
 
+mod canary;
 mod fixed;
 mod report;
 mod rollback;
@@ -9,6 +10,7 @@ mod rollback;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use canary::Attempt;
 use fixed::Fixed;
 use log::{info, warn};
 use parking_lot::Mutex;
@@ -23,6 +25,7 @@ use crate::config::checked::Checked;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::difference::difference;
 use crate::history::{Applied, History};
+use crate::log_writer::Prepared;
 use crate::notify::Notifier;
 use crate::proxy::Shared;
 use crate::runtime::compile::compile;
@@ -43,6 +46,12 @@ impl Probes {
             before.abort();
         }
     }
+
+    fn end(&self) {
+        if let Some(before) = self.0.lock().take() {
+            before.abort();
+        }
+    }
 }
 
 /// Puts files in force, and what goes along with them.
@@ -55,6 +64,7 @@ pub struct Reloader {
     in_force: Mutex<InForce>,
     /// Counts the changes.
     generation: Arc<AtomicU64>,
+    canary: Attempt,
 }
 
 /// The text that is in force.
@@ -78,6 +88,7 @@ impl Reloader {
             notifier: notifier.clone(),
             in_force: Mutex::default(),
             generation: Arc::default(),
+            canary: Attempt::default(),
         };
         reloader.follow(checked);
         reloader.keep(checked, "start").await;
@@ -92,27 +103,41 @@ impl Reloader {
     }
 
     async fn put(&self, loaded: Result<Checked, Diagnostics>, who: &str) -> Answer {
+        match self.ready(loaded).await {
+            Ok(ready) => self.put_ready(ready, who).await,
+            Err(refused) => refused,
+        }
+    }
+
+    /// What was loaded, ready to be put in force; or why not, which is told.
+    async fn ready(&self, loaded: Result<Checked, Diagnostics>) -> Result<Ready, Answer> {
         let (file, state) = (&self.fixed.file, &self.shared.state);
         let checked = match loaded {
             Ok(checked) => checked,
             Err(mistakes) => {
                 let mistakes = mistakes.to_string();
                 events::reload_refused(state, file, &mistakes);
-                return Answer::refused(format!("refused, nothing has changed:\n{}", mistakes.trim_end()));
+                return Err(Answer::refused(format!(
+                    "refused, nothing has changed:\n{}",
+                    mistakes.trim_end()
+                )));
             }
         };
         if checked.warnings.warnings() > 0 {
             warn!("reload:\n{}", checked.warnings);
         }
-        let waiting = match apply(&checked, &self.fixed, &self.shared).await {
-            Ok(waiting) => waiting,
-            Err(why) => {
-                events::reload_refused(state, file, &why);
-                return Answer::refused(format!("refused, nothing has changed: {why}"));
-            }
-        };
+        prepare(checked, &self.fixed, &self.shared).await.map_err(|why| {
+            events::reload_refused(state, file, &why);
+            Answer::refused(format!("refused, nothing has changed: {why}"))
+        })
+    }
+
+    async fn put_ready(&self, ready: Ready, who: &str) -> Answer {
+        let Ready { checked, snapshot, log, waiting } = ready;
+        switch(snapshot, log, &self.shared);
+        self.canary.end();
         self.follow(&checked);
-        events::reload_applied(state, file);
+        events::reload_applied(&self.shared.state, &self.fixed.file);
         self.generation.fetch_add(1, Ordering::Relaxed);
         let difference = difference(&self.in_force.lock().text, &checked.source_text);
         let number = self.keep(&checked, who).await;
@@ -151,15 +176,24 @@ impl Reloader {
     }
 }
 
-/// Settings that wait for a restart.
-async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared) -> Result<Vec<&'static str>, String> {
-    let places = fixed.places(checked)?;
-    let log = access_log::prepare(checked, &shared.log)?;
+/// A configuration that is good and ready, and not in force yet.
+struct Ready {
+    checked: Checked,
+    snapshot: Arc<Snapshot>,
+    log: Prepared,
+    /// Settings that wait for a restart.
+    waiting: Vec<&'static str>,
+}
+
+/// Makes everything that can fail. Nothing changes by it.
+async fn prepare(checked: Checked, fixed: &Fixed, shared: &Shared) -> Result<Ready, String> {
+    let places = fixed.places(&checked)?;
+    let log = access_log::prepare(&checked, &shared.log)?;
     let before = shared.store.load();
-    let mut snapshot = compile(checked, &shared.state).map_err(|error| error.to_string())?;
+    let mut snapshot = compile(&checked, &shared.state).map_err(|error| error.to_string())?;
     let mut binds: Vec<_> = snapshot.binds.into_iter().map(Some).collect();
     snapshot.binds = places.into_iter().filter_map(|place| binds.get_mut(place)?.take()).collect();
-    let waiting = fixed.differences(checked);
+    let waiting = fixed.differences(&checked);
     if !waiting.is_empty() {
         warn!("reload: a restart is needed for what has changed in {}", waiting.join(", "));
     }
@@ -168,12 +202,16 @@ async fn apply(checked: &Checked, fixed: &Fixed, shared: &Shared) -> Result<Vec<
     let snapshot = Arc::new(snapshot);
     resolve::first(&snapshot).await;
     probe::first_round_of_new(&before, &snapshot, &shared.state).await;
-    // In one breath: until here the servers were what the old configuration says of them.
+    Ok(Ready { checked, snapshot, log, waiting })
+}
+
+/// In one breath: until here the servers were what the old configuration says of them.
+fn switch(snapshot: Arc<Snapshot>, log: Prepared, shared: &Shared) {
     resolve::mark(&shared.state, &snapshot);
-    forget_strangers(&before, &snapshot, shared.state.clock.now());
+    forget_strangers(&shared.store.load(), &snapshot, shared.state.clock.now());
+    shared.state.keep_tables(&snapshot);
     shared.log.switch(log);
     shared.store.replace(snapshot);
-    Ok(waiting)
 }
 
 /// What traffic told of a server was told of another address, or of another key: it says nothing about this one.

@@ -31,6 +31,12 @@ pub enum Command {
 pub struct Reload {
     #[command(flatten)]
     instance: Instance,
+    /// Give it to a share of the clients (5%) first, and to all of them when it does no worse, else to none.
+    #[arg(long, value_name = "SHARE", conflicts_with = "guard")]
+    canary: Option<String>,
+    /// How long a canary is tried: 5s to 10m.
+    #[arg(long = "for", value_name = "TIME", requires = "canary", default_value = "60s")]
+    time: String,
     /// Watch requests for so long (5s to 10m) and put back what was in force before if they do worse.
     #[arg(long, value_name = "TIME")]
     guard: Option<String>,
@@ -80,8 +86,11 @@ impl Command {
         let words =
             |command: &str, of: &Words| of.instance.tell(&format!("{command} {}", of.words.join(" ")));
         match self {
-            Command::Reload(Reload { instance, guard: None }) => instance.tell("reload"),
-            Command::Reload(Reload { instance, guard: Some(time) }) => {
+            Command::Reload(Reload { instance, canary: Some(share), time, .. }) => {
+                instance.tell(&format!("reload canary {share} for {time}"))
+            }
+            Command::Reload(Reload { instance, guard: None, .. }) => instance.tell("reload"),
+            Command::Reload(Reload { instance, guard: Some(time), .. }) => {
                 instance.tell(&format!("reload guard {time}"))
             }
             Command::Rollback(Rollback { instance, number, write }) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{HttpPeer, ProxyHttp, Session};
 use pingora::proxy::FailToProxy;
@@ -17,11 +18,12 @@ use crate::base::clock::Tick;
 use crate::listen::connection::{Door, Entry, Refusal};
 use crate::observe::stats::FrontendStats;
 use crate::outcome::Outcome;
+use crate::pool::balance::hash;
 use crate::proxy::context::{Context, Times};
 use crate::proxy::meter::Meter;
 use crate::proxy::upstream_request::FORWARDED_FOR;
 use crate::proxy::worker::Worker;
-use crate::proxy::{break_off, connection_rules, finish, request};
+use crate::proxy::{balance_key, break_off, connection_rules, finish, request};
 use crate::rewrite::forwarded_for;
 use crate::rewrite::request_id::RequestId;
 use crate::runtime::snapshot::Snapshot;
@@ -56,7 +58,8 @@ impl ProxyHttp for Edge {
         // Every stream of ours carries its client.
         let client = Client::of(session.digest()).unwrap_or_else(nobody);
         let headers = &session.req_header().headers;
-        let mut context = self.begin(client, RequestId::of(headers));
+        let snapshot = self.worker.shared.store.load_for(|| number(&client, headers));
+        let mut context = self.begin(client, RequestId::of(headers), snapshot);
         context.src = src(&context, headers);
         session.set_write_timeout(Some(context.frontend().client));
         let outcome = request::run(&mut context, session).await;
@@ -100,8 +103,7 @@ impl Edge {
         finish::log_connection(&self.worker, frontend, peer, reason, why);
     }
 
-    fn begin(&self, client: Arc<Client>, id: RequestId) -> Context {
-        let snapshot = self.worker.snapshot();
+    fn begin(&self, client: Arc<Client>, id: RequestId, snapshot: Arc<Snapshot>) -> Context {
         let frontend = snapshot.binds[self.bind].frontend;
         let now = self.worker.now();
         let session = snapshot.frontends[frontend].stats.request(now);
@@ -156,6 +158,15 @@ fn tracked(client: &Client, snapshot: &Snapshot, now: Tick) -> Vec<(usize, Arc<T
         Some((index, tracked.clone()))
     });
     known.collect()
+}
+
+/// Stands for a client while a configuration is tried on some of them: its key, else its address.
+fn number(client: &Client, headers: &HeaderMap) -> u64 {
+    let key = headers.get(AUTHORIZATION).or_else(|| headers.get("x-api-key"));
+    match key {
+        Some(key) => hash::key(key.as_bytes().iter().copied()),
+        None => hash::key(balance_key::octets(client.peer.ip().to_canonical())),
+    }
 }
 
 /// Where the request comes from: what a trusted proxy says, else the connection's other end.
@@ -228,7 +239,8 @@ impl Door for Edge {
             Refusal::TooSlow => Outcome::RequestTimeout,
             Refusal::Cut => Outcome::RequestCut,
         };
-        finish::refused(self.begin(client.clone(), RequestId::new()), head, outcome, took)
+        let context = self.begin(client.clone(), RequestId::new(), self.worker.snapshot());
+        finish::refused(context, head, outcome, took)
     }
 
     fn turn_away(&self, peer: SocketAddr, reason: &'static str, why: &str) {

@@ -195,6 +195,8 @@ fn count(context: &Context, end: &End) {
         _ => None,
     };
     cells.unwrap_or(&frontend.local).count(status);
+    let failed = outcome.server_fault() || status.is_some_and(|status| status >= 500);
+    context.worker.shared.store.count(&context.snapshot, failed, context.times.first_byte);
     model::count(context, end);
     let Some(backend) = context.backend().filter(|_| context.backend_session.is_some()) else {
         return;

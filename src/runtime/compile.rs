@@ -13,9 +13,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::config::checked::{
-    self, Balance, Checked, ClientMode, Counter, HashKey, TableKey,
-};
+use crate::config::checked::{self, Balance, Checked, ClientMode, Counter, HashKey, TableKey};
 use crate::runtime::snapshot::{Admin, Snapshot, StickTable};
 use crate::runtime::state::State;
 use crate::stick::{CounterKind, Period, TableSpec};
@@ -43,12 +41,12 @@ pub enum CompileError {
     Acl { acl: String, error: String },
 }
 
-/// Compiles; what the state knows already (tables, servers, queues, counters) goes on under its name.
+/// Compiles; what the state knows already (tables, servers, queues, counters) goes on under its name. It changes nothing of
+/// what is in force: see [`State::keep_tables`].
 ///
 /// # Errors
 /// See [`CompileError`]: certificates and names that the checks of the file cannot judge.
 pub fn compile(checked: &Checked, state: &State) -> Result<Snapshot, CompileError> {
-    // Nothing in the state changes before everything is known to be good: only then are the tables put in force.
     let tables: Vec<StickTable> = checked
         .tables
         .iter()
@@ -62,7 +60,6 @@ pub fn compile(checked: &Checked, state: &State) -> Result<Snapshot, CompileErro
     let hashed = checked.backends.iter().any(|backend| backend.balance == Balance::Hash(HashKey::ApiKey));
     let acls = acls::compile(checked)?;
     let ai = ai::compile(checked, state, backends_decide);
-    state.keep_tables(tables.iter().map(|table| (table.key, table.table.clone())));
     Ok(Snapshot {
         needs_identity: asks
             || ai.counts

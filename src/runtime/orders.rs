@@ -15,6 +15,10 @@ pub enum Order {
     Reload,
     /// The same, and puts back what was in force before when things get worse within this time.
     GuardedReload(Duration),
+    /// Reads the file again and gives it to a share of the clients (of 10,000) for this time, then to all of them or to none.
+    Canary { share: u64, time: Duration },
+    /// The canary of this number is over; what was worse, if anything was.
+    EndCanary { generation: u64, worse: Option<String> },
     /// Puts back what was in force before the change of this number; why.
     Undo { generation: u64, why: String },
     /// Puts a text of the history in force: by its number, or the one before the one in force. `write`: also in the place of

@@ -31,6 +31,7 @@ use crate::pool::server::Server;
 use crate::runtime::events::Announced;
 use crate::runtime::gate::Gate;
 use crate::runtime::memory::Memory;
+use crate::runtime::snapshot::Snapshot;
 use crate::runtime::streams::Streams;
 use crate::runtime::target::Addresses;
 use crate::stick::{Table, TableSpec};
@@ -192,9 +193,9 @@ impl State {
         kept.map_or_else(|| Arc::new(Table::new(spec)), |(_, table)| table.clone())
     }
 
-    /// These are the tables in force from now on; entries of others are forgotten.
-    pub fn keep_tables(&self, tables: impl Iterator<Item = (TableKey, Arc<Table>)>) {
-        *self.tables.lock() = tables.collect();
+    /// The tables of this snapshot are those in force from now on; entries of others are forgotten.
+    pub fn keep_tables(&self, snapshot: &Snapshot) {
+        *self.tables.lock() = snapshot.tables.iter().map(|table| (table.key, table.table.clone())).collect();
     }
 
     pub fn backend(&self, name: &str) -> Arc<BackendState> {

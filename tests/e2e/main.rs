@@ -25,6 +25,7 @@ mod body_memory;
 mod breaker;
 mod budgets;
 mod calls_in_flight;
+mod canary;
 mod chaos;
 mod checks;
 mod checks_expect;

@@ -46,6 +46,10 @@ const COMMANDS: &[(&str, &str)] = &[
         "set a server's weight, or a percentage of the configured one (100%: back to it)",
     ),
     ("reload", "read the configuration file again and put it in force, or say why not"),
+    (
+        "reload canary <share> [for <time>]",
+        "the same for a share of the clients (5%), then for all of them or for none",
+    ),
     ("reload guard <time>", "the same, and put back what was in force before if requests do worse within the time"),
     (
         "rollback [<number>] [write]",

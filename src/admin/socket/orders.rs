@@ -4,32 +4,45 @@
 use std::time::Duration;
 
 use crate::admin::View;
-use crate::base::units::parse_duration;
+use crate::base::units::{parse_duration, parse_share};
 use crate::runtime::orders::{Answer, Order};
+use crate::runtime::store::ALL;
 
 /// The order that a command is; `None`: another command. `Err`: what is wrong with it.
 pub fn parse(words: &[&str]) -> Option<Result<Order, String>> {
     Some(match words {
         ["reload"] => Ok(Order::Reload),
         ["reload", "guard", time] => guard(time),
+        ["reload", "canary", share] => canary(share, "60s"),
+        ["reload", "canary", share, "for", time] => canary(share, time),
         ["drain"] => Ok(Order::Drain),
         ["undrain"] => Ok(Order::Undrain),
         ["rollback", rest @ ..] => rollback(rest),
-        ["reload", "guard", ..] => Err("usage: reload [guard <time>]\n".to_owned()),
+        ["reload", "guard", ..] => Err("usage: reload guard <time>\n".to_owned()),
+        ["reload", "canary", ..] => Err("usage: reload canary <share> [for <time>]\n".to_owned()),
         ["reload" | "drain" | "undrain", ..] => Err(format!("'{}' takes no argument.\n", words[0])),
         _ => return None,
     })
 }
 
 fn guard(time: &str) -> Result<Order, String> {
-    match parse_duration(time) {
-        Ok(time) if (SHORTEST_GUARD..=LONGEST_GUARD).contains(&time) => Ok(Order::GuardedReload(time)),
-        _ => Err(format!("`{time}` is no time for a guard: 5s to 10m.\n")),
-    }
+    watched(time).map(Order::GuardedReload)
 }
 
-const SHORTEST_GUARD: Duration = Duration::from_secs(5);
-const LONGEST_GUARD: Duration = Duration::from_secs(600);
+fn canary(share: &str, time: &str) -> Result<Order, String> {
+    let wrong = || format!("`{share}` is no share for a canary: 0.1% to 50%.\n");
+    let share = parse_share(share).ok().filter(|share| (0.001..=0.5).contains(share)).ok_or_else(wrong)?;
+    Ok(Order::Canary { share: (share * ALL as f64).round() as u64, time: watched(time)? })
+}
+
+/// How long a change is watched.
+fn watched(time: &str) -> Result<Duration, String> {
+    let time_of = parse_duration(time).ok().filter(|time| (SHORTEST..=LONGEST).contains(time));
+    time_of.ok_or_else(|| format!("`{time}` is no time to watch a change for: 5s to 10m.\n"))
+}
+
+const SHORTEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(600);
 
 fn rollback(rest: &[&str]) -> Result<Order, String> {
     let (number, write) = match rest {
@@ -73,6 +86,8 @@ mod tests {
             parse(&["reload", "guard", "1m"]),
             Some(Ok(Order::GuardedReload(Duration::from_secs(60))))
         );
+        let canary = Order::Canary { share: 500, time: Duration::from_secs(60) };
+        assert_eq!(parse(&["reload", "canary", "5%"]), Some(Ok(canary)));
         for wrong in [
             &["rollback", "x"][..],
             &["reload", "guard"],

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::config::checked::Checked;
-use crate::config::difference::{Change, Difference};
+use crate::config::difference::{Change, Difference, difference};
 use crate::runtime::orders::Answer;
 
 /// What was put in force, in words.
@@ -14,8 +14,7 @@ pub(super) fn report(
     number: Option<u64>,
 ) -> Answer {
     let waiting: Vec<String> = waiting.into_iter().map(str::to_owned).collect();
-    let changes: Vec<String> =
-        difference.changes().unwrap_or_default().iter().map(Change::to_string).collect();
+    let changes = lines(difference);
     let mut message = format!("{} is in force", checked.file.display());
     if let Some(number) = number {
         let _ = write!(message, ", as number {number} of the history");
@@ -35,4 +34,13 @@ pub(super) fn report(
         let _ = writeln!(message, "{}", checked.warnings);
     }
     Answer { done: true, message, number, changes, waiting }
+}
+
+/// The keys that differ.
+pub(super) fn changes(before: &str, after: &str) -> Vec<String> {
+    lines(&difference(before, after))
+}
+
+fn lines(difference: &Difference) -> Vec<String> {
+    difference.changes().unwrap_or_default().iter().map(Change::to_string).collect()
 }
