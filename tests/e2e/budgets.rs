@@ -10,6 +10,7 @@ mod in_stream;
 mod left_early;
 mod marks;
 mod reloaded;
+mod shown;
 
 use crate::support::http::Message;
 
