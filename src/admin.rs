@@ -51,6 +51,8 @@ pub struct View {
     /// A stop was ordered.
     draining: AtomicBool,
     trend: Mutex<Trend>,
+    /// What `clear counters all` left behind.
+    cleared: socket::Cleared,
 }
 
 impl View {
@@ -70,6 +72,7 @@ impl View {
             orders: None,
             draining: AtomicBool::new(false),
             trend: Mutex::default(),
+            cleared: socket::Cleared::default(),
         }
     }
 
@@ -95,9 +98,9 @@ impl View {
     }
 }
 
-/// Where a server is, as the file has it: the host need not be resolved.
+/// Where a server is, as the file or an operator has it: the host need not be resolved.
 fn host_and_port(server: &Server) -> String {
-    let addresses = &server.target.addresses;
+    let addresses = server.target.place();
     if addresses.host.contains(':') {
         return format!("[{}]:{}", addresses.host, addresses.port);
     }

@@ -59,7 +59,7 @@ pub struct Member {
     pub tier: u32,
     /// 0..=256; 0 takes no traffic. [`Server::set_weight`] goes before it.
     pub weight: u16,
-    /// Requests at once; `None` is unlimited.
+    /// Requests at once; `None` is unlimited. [`Server::set_limit`] goes before it.
     pub max_concurrent: Option<NonZeroU32>,
     /// Over this time its weight and its `max_concurrent` grow when it comes back.
     pub slow_start: Option<Duration>,
@@ -71,8 +71,13 @@ impl Member {
         self.server.weight_override().unwrap_or(self.weight)
     }
 
+    /// The operator's limit if one was set at run time, else the configured one.
+    pub fn limit(&self) -> Option<NonZeroU32> {
+        self.server.limit_override().unwrap_or(self.max_concurrent)
+    }
+
     fn is_full(&self, step: u32) -> bool {
-        self.max_concurrent.is_some_and(|max| self.server.in_flight() >= slow_start::limit(max, step))
+        self.limit().is_some_and(|max| self.server.in_flight() >= slow_start::limit(max, step))
     }
 }
 

@@ -37,7 +37,7 @@ fn names(snapshot: &Snapshot) -> Vec<&Addresses> {
 pub fn mark(state: &State, snapshot: &Snapshot) {
     for backend in &snapshot.backends {
         for (index, (server, member)) in backend.servers.iter().zip(backend.pool.members()).enumerate() {
-            let lost = server.target.addresses.load().is_empty();
+            let lost = server.target.place().load().is_empty();
             if let Some(change) = member.server.set_lost(lost, state.clock.now()) {
                 events::server_changed(state, backend, index, &change);
             }

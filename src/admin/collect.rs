@@ -101,7 +101,7 @@ impl View {
             addresses: self.addresses(snapshot, index),
             status: self.frontend_status(frontend),
             connections: stats.connections.current(),
-            max_connections: frontend.max_connections,
+            max_connections: frontend.gate.max(frontend.max_connections),
             connections_total: stats.connections.total(),
             requests_in_flight: stats.requests.current(),
             requests_total: stats.requests.total(),
@@ -118,7 +118,7 @@ impl View {
     pub fn frontend_status(&self, frontend: &snapshot::Frontend) -> &'static str {
         if Readiness::of(self) == Readiness::Draining {
             "STOP"
-        } else if frontend.stats.connections.current() >= frontend.max_connections as u64 {
+        } else if frontend.stats.connections.current() >= frontend.gate.max(frontend.max_connections) as u64 {
             "FULL"
         } else {
             "OPEN"
@@ -194,7 +194,7 @@ impl View {
             tier: member.tier,
             weight: member.effective_weight(),
             in_flight: member.server.in_flight(),
-            max_concurrent: member.max_concurrent.map(std::num::NonZeroU32::get),
+            max_concurrent: member.limit().map(std::num::NonZeroU32::get),
             requests_total: traffic.sessions.total(),
             responses: traffic.answers.read().into(),
             retries: traffic.retries.get(),

@@ -137,7 +137,7 @@ const FRONTENDS: &[Metric] = &[
         frontends(source, family, |f| f.stats.connections.current());
     }),
     gauge("tidegate_connections_max", "Client connections that a frontend takes.", |source, family| {
-        frontends(source, family, |f| f.max_connections as u64);
+        frontends(source, family, |f| f.gate.max(f.max_connections) as u64);
     }),
     counter("tidegate_connections_total", "Client connections accepted.", |source, family| {
         frontends(source, family, |f| f.stats.connections.total());

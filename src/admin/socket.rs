@@ -3,6 +3,7 @@
 
 mod change;
 mod command;
+mod counters;
 mod events;
 mod history;
 mod info;
@@ -24,6 +25,8 @@ use tokio::time::timeout;
 
 use crate::admin::socket::command::{Answer, Reply};
 use crate::admin::{View, spawn};
+
+pub use counters::Cleared;
 
 /// Connections at once; more wait until one is closed.
 const MOST_CONNECTIONS: usize = 32;

@@ -13,7 +13,14 @@ use crate::runtime::snapshot::{Backend, Frontend, Server};
 
 /// The whole document.
 pub fn text(view: &View) -> String {
-    document(&rows(view))
+    document(&shown(view))
+}
+
+/// The rows of everything, counted since the latest `clear counters all`.
+pub fn shown(view: &View) -> Vec<Row> {
+    let mut rows = rows(view);
+    view.cleared.take_off(&mut rows);
+    rows
 }
 
 /// The heading and these rows.
@@ -53,7 +60,7 @@ fn of_frontend(view: &View, frontend: &Frontend, iid: usize, now: Tick) -> Row {
     let mut row = new_row(&frontend.name, "FRONTEND", Type::Frontend, [iid, 0]);
     row.set(Column::Scur, stats.connections.current())
         .set(Column::Smax, stats.connections.peak())
-        .set(Column::Slim, frontend.max_connections)
+        .set(Column::Slim, frontend.gate.max(frontend.max_connections))
         .set(Column::Stot, stats.connections.total())
         .set(Column::Bin, stats.bytes_in.get())
         .set(Column::Bout, stats.bytes_out.get())
@@ -87,7 +94,7 @@ fn of_server(backend: &Backend, server: &Server, member: &Member, ids: [usize; 2
     row.set(Column::Qcur, 0)
         .set(Column::Qmax, 0)
         .set(Column::Scur, member.server.in_flight())
-        .set_known(Column::Slim, member.max_concurrent)
+        .set_known(Column::Slim, member.limit())
         .set(Column::Weight, member.effective_weight())
         .set(Column::Uweight, member.effective_weight())
         .set(Column::Act, 1 - backup)
@@ -207,6 +214,6 @@ fn is_backup(backend: &Backend, member: &Member) -> bool {
 }
 
 fn address(server: &Server) -> String {
-    let addresses = &server.target.addresses;
+    let addresses = server.target.place();
     addresses.load().first().map_or_else(|| super::host_and_port(server), ToString::to_string)
 }

@@ -132,7 +132,7 @@ fn admission(worker: &Worker, bind: usize) -> Admission {
     let frontend = &snapshot.frontends[bind.frontend];
     Admission {
         process: worker.shared.state.max_connections(snapshot.max_connections),
-        frontend: frontend.max_connections,
+        frontend: frontend.gate.max(frontend.max_connections),
         gate: frontend.gate.clone(),
         stats: frontend.stats.clone(),
         settings: Settings {

@@ -63,6 +63,11 @@ impl Level {
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }
+
+    /// What there is now is the most there was.
+    pub fn forget_peak(&self) {
+        self.peak.store(self.current(), Ordering::Relaxed);
+    }
 }
 
 /// Something that goes on: a connection, a request. It counts in its [`Level`] until it is dropped.
@@ -110,6 +115,10 @@ impl Mean {
     pub fn longest(&self) -> Option<Duration> {
         let any = self.samples.load(Ordering::Relaxed) > 0;
         any.then(|| Duration::from_micros(self.longest.load(Ordering::Relaxed)))
+    }
+
+    pub fn forget_longest(&self) {
+        self.longest.store(0, Ordering::Relaxed);
     }
 }
 
@@ -251,6 +260,8 @@ mod tests {
         drop(two);
         let _one = level.enter();
         assert_eq!((level.current(), level.peak(), level.total()), (1, 2, 3));
+        level.forget_peak();
+        assert_eq!((level.current(), level.peak(), level.total()), (1, 1, 3));
     }
 
     #[test]

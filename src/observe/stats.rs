@@ -67,6 +67,14 @@ impl FrontendStats {
         self.request_rate.tick(now);
         self.requests.enter()
     }
+
+    /// Every `_max` begins anew; what is counted goes on.
+    pub fn forget_peaks(&self) {
+        self.connections.forget_peak();
+        self.requests.forget_peak();
+        self.connection_rate.forget_peak();
+        self.request_rate.forget_peak();
+    }
 }
 
 /// What backends and servers have in common.
@@ -130,6 +138,15 @@ impl Traffic {
     pub fn since_last_session(&self, now: Tick) -> Option<Duration> {
         let last = self.last_session.load(Ordering::Relaxed).checked_sub(1)?;
         Some(now.since(Tick(last)))
+    }
+
+    /// Every `_max` begins anew; what is counted goes on.
+    pub fn forget_peaks(&self) {
+        self.sessions.forget_peak();
+        self.session_rate.forget_peak();
+        for time in [&self.queue_time, &self.connect_time, &self.response_time, &self.total_time] {
+            time.forget_longest();
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl Pool {
         let tiers = self.tiers.iter().flat_map(|tier| self.of(tier));
         let mut wanted = tiers.filter(|(index, _)| ask.may_use(*index) && !ask.tried.contains(*index));
         wanted.find_map(|(index, member)| {
-            Slot::knock(&member.server, index, &self.place(member), member.max_concurrent, ask.draw.now)
+            Slot::knock(&member.server, index, &self.place(member), member.limit(), ask.draw.now)
         })
     }
 
@@ -294,7 +294,7 @@ impl Servers for Shown<'_> {
     fn take(&self, position: usize) -> Option<Slot> {
         let (index, member) = self.at(position)?;
         let step = if member.slow_start.is_some() { self.pool.look(member, self.now).step } else { STEPS };
-        let bounds = Bounds { max: member.max_concurrent, step, breaker: self.pool.rules.breaker.as_ref() };
+        let bounds = Bounds { max: member.limit(), step, breaker: self.pool.rules.breaker.as_ref() };
         Slot::reserve(&member.server, index, bounds, self.now)
     }
 }

@@ -76,6 +76,11 @@ impl Queue {
         self.line.lock().peak
     }
 
+    /// Those who wait now are the most who did.
+    pub fn forget_peak(&self) {
+        self.line.lock().forget_peak();
+    }
+
     /// Whether first attempts wait for what this one wants, or for any server: then a free place in the active tier is
     /// theirs. Those that wait for other servers keep nobody from an idle one.
     pub(super) fn has_first_attempts(&self, wants: u64) -> bool {

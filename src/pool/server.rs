@@ -6,6 +6,7 @@
 //! while all is well: it reads the flags, which are written with every change.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct Server {
     /// Of `condition`, see [`flags`].
     flags: AtomicU32,
     weight_override: AtomicU32,
+    /// 0 is no limit.
+    limit_override: AtomicU32,
     first_byte: Estimate,
     condition: Mutex<Condition>,
 }
@@ -65,6 +68,7 @@ impl Server {
             in_flight: AtomicU32::new(0),
             flags: AtomicU32::new(condition.flags()),
             weight_override: AtomicU32::new(NO_OVERRIDE),
+            limit_override: AtomicU32::new(NO_OVERRIDE),
             first_byte: Estimate::default(),
             condition: Mutex::new(condition),
         }
@@ -150,6 +154,22 @@ impl Server {
     pub fn set_weight(&self, weight: Option<u16>) {
         let value = weight.map_or(NO_OVERRIDE, |weight| u32::from(weight.min(256)));
         self.weight_override.store(value, Ordering::SeqCst);
+        self.queue.wake_all();
+    }
+
+    /// The `max_concurrent` that an operator set at run time, if any; within it, `None` is no limit.
+    pub fn limit_override(&self) -> Option<Option<NonZeroU32>> {
+        match self.limit_override.load(Ordering::Relaxed) {
+            NO_OVERRIDE => None,
+            limit => Some(NonZeroU32::new(limit)),
+        }
+    }
+
+    /// Sets the limit over the configured one, 0 is none; `None` returns to the configured one. A lower limit waits for
+    /// what is in flight, it ends nothing.
+    pub fn set_limit(&self, limit: Option<u32>) {
+        let value = limit.map_or(NO_OVERRIDE, |limit| limit.min(NO_OVERRIDE - 1));
+        self.limit_override.store(value, Ordering::SeqCst);
         self.queue.wake_all();
     }
 
@@ -360,6 +380,18 @@ mod tests {
         assert_eq!(server.weight_override(), Some(256));
         server.set_weight(None);
         assert_eq!(server.weight_override(), None);
+    }
+
+    #[test]
+    fn an_operators_limit_may_be_none_and_can_be_taken_back() {
+        let server = Server::new("a", Arc::default());
+        assert_eq!(server.limit_override(), None);
+        server.set_limit(Some(0));
+        assert_eq!(server.limit_override(), Some(None));
+        server.set_limit(Some(u32::MAX));
+        assert_eq!(server.limit_override(), Some(NonZeroU32::new(u32::MAX - 1)));
+        server.set_limit(None);
+        assert_eq!(server.limit_override(), None);
     }
 
     /// With the lock held by somebody else, a request goes through.

@@ -1,11 +1,12 @@
 //! The addresses of a host name: all are used in turn, but for those where a connection failed a moment ago.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::base::clock;
 
@@ -24,6 +25,40 @@ pub struct Addresses {
     version: AtomicU64,
     /// What the times in the list count from.
     born: Instant,
+}
+
+/// Where an operator says that a server is, over what the file says. It is the server's own, whoever else is at its host.
+#[derive(Debug, Default)]
+pub struct Moved {
+    to: ArcSwapOption<Addresses>,
+    /// Of that address; 0: it is where the file says.
+    mark: AtomicU64,
+}
+
+impl Moved {
+    /// `None`: it is where the file says.
+    pub fn load(&self) -> Option<Arc<Addresses>> {
+        self.to.load_full()
+    }
+
+    /// Differs between any two addresses; 0: it is where the file says.
+    pub fn mark(&self) -> u64 {
+        self.mark.load(Ordering::Acquire)
+    }
+
+    /// From now on it is there; `None`: where the file says.
+    pub fn set(&self, address: Option<SocketAddr>) {
+        let to =
+            address.map(|address| Addresses::new(address.ip().to_string(), address.port(), vec![address]));
+        self.to.store(to.map(Arc::new));
+        self.mark.store(address.map_or(0, mark), Ordering::Release);
+    }
+}
+
+fn mark(address: SocketAddr) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    address.hash(&mut hasher);
+    hasher.finish().max(1)
 }
 
 #[derive(Debug)]
@@ -137,6 +172,19 @@ mod tests {
 
     fn at(last: u8) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, last], 443))
+    }
+
+    #[test]
+    fn an_operator_moves_a_server_and_takes_it_back() {
+        let moved = Moved::default();
+        assert!((moved.load().is_none(), moved.mark()) == (true, 0));
+        moved.set(Some(at(1)));
+        let first = moved.mark();
+        assert_eq!(moved.load().map(|to| to.in_turn()), Some(vec![at(1)]));
+        moved.set(Some(at(2)));
+        assert!(moved.mark() != first && moved.mark() != 0);
+        moved.set(None);
+        assert!((moved.load().is_none(), moved.mark()) == (true, 0));
     }
 
     #[test]

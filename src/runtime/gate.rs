@@ -4,12 +4,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A bounded count of open connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gate {
     open: AtomicUsize,
+    /// What an operator set at run time.
+    ordered: AtomicUsize,
+}
+
+const NOT_ORDERED: usize = usize::MAX;
+
+impl Default for Gate {
+    fn default() -> Gate {
+        Gate { open: AtomicUsize::new(0), ordered: AtomicUsize::new(NOT_ORDERED) }
+    }
 }
 
 impl Gate {
+    /// The operator's limit if one was set at run time, else the configured one.
+    pub fn max(&self, configured: usize) -> usize {
+        match self.ordered.load(Ordering::Relaxed) {
+            NOT_ORDERED => configured,
+            ordered => ordered,
+        }
+    }
+
+    /// Sets the limit over the configured one; `None` returns to that. Ends no connection.
+    pub fn order(&self, max: Option<usize>) {
+        self.ordered.store(max.unwrap_or(NOT_ORDERED), Ordering::Relaxed);
+    }
+
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
@@ -36,6 +59,16 @@ impl Drop for Pass {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_operators_limit_goes_before_the_configured_one() {
+        let gate = Gate::default();
+        assert_eq!(gate.max(10), 10);
+        gate.order(Some(3));
+        assert_eq!(gate.max(10), 3);
+        gate.order(None);
+        assert_eq!(gate.max(10), 10);
+    }
 
     #[test]
     fn a_full_gate_opens_again_when_someone_leaves() {

@@ -33,7 +33,7 @@ use crate::runtime::gate::Gate;
 use crate::runtime::memory::Memory;
 use crate::runtime::snapshot::Snapshot;
 use crate::runtime::streams::Streams;
-use crate::runtime::target::Addresses;
+use crate::runtime::target::{Addresses, Moved};
 use crate::stick::{Table, TableSpec};
 
 /// Clients that are counted each for itself, about 300 bytes each: in passthrough, whoever writes a key has a name.
@@ -259,9 +259,13 @@ impl State {
         self.gates.get_or(frontend.to_owned(), Gate::default)
     }
 
-    /// Client connections that may be open, all frontends together: what the file says, as far as it can be had.
+    /// Client connections that may be open, all frontends together: what the file says, or less if an operator says so, as
+    /// far as it can be had.
     pub fn max_connections(&self, configured: usize) -> usize {
-        configured.min(self.affordable_connections.load(Ordering::Relaxed))
+        self.connections
+            .max(configured)
+            .min(configured)
+            .min(self.affordable_connections.load(Ordering::Relaxed))
     }
 
     /// Requests in progress, all frontends together.
@@ -312,6 +316,7 @@ pub struct BackendState {
     pub announced: Announced,
     servers: Named<String, Server>,
     server_stats: Named<String, ServerStats>,
+    moved: Named<String, Moved>,
 }
 
 impl BackendState {
@@ -321,5 +326,10 @@ impl BackendState {
 
     pub fn server_stats(&self, name: &str) -> Arc<ServerStats> {
         self.server_stats.get_or(name.to_owned(), ServerStats::default)
+    }
+
+    /// Where an operator says that a server is.
+    pub fn moved(&self, name: &str) -> Arc<Moved> {
+        self.moved.get_or(name.to_owned(), Moved::default)
     }
 }

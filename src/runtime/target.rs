@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 
 use crate::base::clock::Tick;
 
-pub use crate::runtime::addresses::Addresses;
+pub use crate::runtime::addresses::{Addresses, Moved};
 
 /// How to reach a server.
 #[derive(Debug)]
@@ -20,7 +20,9 @@ pub struct Target {
     pub id: u64,
     /// The server's name in its backend, for messages.
     pub name: Arc<str>,
+    /// As the file has it: see [`Target::place`].
     pub addresses: Arc<Addresses>,
+    pub moved: Arc<Moved>,
     pub tls: Option<TargetTls>,
     /// The `Host` header that the server gets.
     pub host: HeaderValue,
@@ -37,9 +39,18 @@ pub struct Target {
 }
 
 impl Target {
-    /// Under what its idle connections are kept: when the name has new addresses, those to the old ones are left alone,
-    /// and expire.
+    /// Where it is: as an operator says, else as the file does.
+    pub fn place(&self) -> Arc<Addresses> {
+        self.moved.load().unwrap_or_else(|| self.addresses.clone())
+    }
+
+    /// Under what its idle connections are kept: when the name has new addresses, or an operator moved it, those to the
+    /// old ones are left alone, and expire.
     pub fn pool(&self) -> u64 {
+        let mark = self.moved.mark();
+        if mark != 0 {
+            return self.id ^ mark;
+        }
         self.id ^ self.addresses.version().wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 

@@ -78,6 +78,11 @@ impl<N: Count> RateCounter<N> {
         self.current = self.current.plus(events);
     }
 
+    /// Makes it read `events` now, all of them of a period that begins now.
+    pub fn set(&mut self, events: N, now: Tick) {
+        *self = RateCounter { start: now, current: events, previous: N::default() };
+    }
+
     /// When the current period began, which names it: what is added now can be taken back from it later.
     pub fn began(&self) -> Tick {
         self.start

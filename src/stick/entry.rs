@@ -86,6 +86,19 @@ impl Entry<'_> {
         }
     }
 
+    /// Makes a counter read `value`, as far as it has room; false where that is for those who track the entry to say.
+    pub(super) fn set(&mut self, counter: usize, value: u64, now: Tick) -> bool {
+        let narrow = u32::try_from(value).unwrap_or(u32::MAX);
+        match self.layout.places.get(counter) {
+            Some(&Place::Rate { slot, .. }) => self.shard.rate_mut(self.index, slot).set(narrow, now),
+            Some(&Place::WideRate { slot, .. }) => self.shard.wide_rate_mut(self.index, slot).set(value, now),
+            Some(&Place::Total { slot, .. }) => *self.shard.total_mut(self.index, slot) = value,
+            Some(&Place::Tag { slot }) => *self.shard.total_mut(self.index, slot) = u64::from(narrow),
+            Some(Place::InFlight) | None => return false,
+        }
+        true
+    }
+
     /// Counts that the entry is tracked once more. In flight is what the pins say.
     pub(super) fn connection(&mut self, now: Tick) {
         self.count(Event::Connection, 1, now);

@@ -161,6 +161,18 @@ impl CounterKind {
         }
     }
 
+    /// Whether it counts in 32 bits: tags, and rates of events.
+    pub fn is_narrow(self) -> bool {
+        match self {
+            CounterKind::BytesInRate(_)
+            | CounterKind::BytesOutRate(_)
+            | CounterKind::TokensRate(_)
+            | CounterKind::CostRate(_) => false,
+            CounterKind::Gpt0 => true,
+            kind => kind.period().is_some(),
+        }
+    }
+
     /// Which of the counters of rules this one shows, as a total or as a rate.
     pub fn gpc(self) -> Option<Gpc> {
         match self {

@@ -152,6 +152,38 @@ impl Table {
         concerned
     }
 
+    /// [`Table::clear`] of the entries that `which` picks. What comes meanwhile may stay.
+    pub fn clear_where(&self, now: Tick, mut which: impl FnMut(&Row) -> bool) -> usize {
+        let (mut concerned, mut removed) = (0, 0);
+        for shard in &self.shards {
+            let mut from = 0;
+            while self.walk(shard, &mut from, |shard, index, key| {
+                shard.advance(now);
+                let goes =
+                    !shard.gone(index, self.spec.expire) && which(&self.entry(shard, index).row(key, now));
+                if goes {
+                    concerned += 1;
+                    removed += usize::from(shard.clear(index));
+                }
+            }) {}
+        }
+        self.entries.fetch_sub(removed, Ordering::Relaxed);
+        concerned
+    }
+
+    /// Finds or makes the entry, touches it, and makes counters read what is given, by their place in the table's list.
+    /// What is in flight cannot be set and stays. False when the table is full of entries that are all tracked.
+    pub fn set(&self, key: Key, values: &[(usize, u64)], now: Tick) -> bool {
+        let (home, hash) = self.place(&key);
+        let Some((mut shard, index)) = self.awake(home, hash, key, now) else { return false };
+        let mut entry = self.entry(&mut shard, index);
+        for (counter, value) in values {
+            entry.set(*counter, *value, now);
+        }
+        shard.rest(index);
+        true
+    }
+
     /// Removes expired entries, a bounded number of each shard, and gives how many it removed. A timer calls it each
     /// second, so that an idle table shrinks.
     pub fn purge(&self, now: Tick) -> usize {

@@ -67,8 +67,9 @@ pub struct Want<'a> {
 /// # Errors
 /// See [`ConnectError`]; of several addresses, the last one's.
 pub async fn open(target: &Arc<Target>, want: &Want<'_>, timeout: Duration) -> Result<Session, ConnectError> {
+    let pool = target.pool();
     match make(target, Some(want), timeout).await? {
-        Made::Http1(line) => Ok(Session::http1(line, target, want, false)),
+        Made::Http1(line) => Ok(Session::http1(line, pool, target, want, false)),
         Made::Http2(link) => match link.reserve() {
             Some(place) => Ok(Session::http2(place, target, want, false)),
             None => Err(ConnectError::Http2("the server takes no streams".to_owned())),

@@ -43,7 +43,7 @@ impl Connections {
         loop {
             let mut idle = self.idle.lock().get_mut(&pool)?.pop()?;
             if now < idle.until && idle.line.is_silent() {
-                return Some(Session::http1(idle.line, target, want, true));
+                return Some(Session::http1(idle.line, pool, target, want, true));
             }
         }
     }
@@ -62,7 +62,7 @@ impl Connections {
         let pool = target.pool();
         let left = if target.offers_http2() && !want.upgrade {
             match self.links.join(target, timeout, want.fresh).await? {
-                Joined::Http1(line) => return Ok(Session::http1(line, target, want, false)),
+                Joined::Http1(line) => return Ok(Session::http1(line, pool, target, want, false)),
                 Joined::Http2 { place, reused } => return Ok(Session::http2(place, target, want, reused)),
                 Joined::Alone(left) => left,
             }
@@ -70,7 +70,7 @@ impl Connections {
             timeout
         };
         match make(target, Some(want), left).await? {
-            Made::Http1(line) => Ok(Session::http1(line, target, want, false)),
+            Made::Http1(line) => Ok(Session::http1(line, pool, target, want, false)),
             Made::Http2(link) => match self.links.add(pool, link) {
                 Some(place) => Ok(Session::http2(place, target, want, false)),
                 None => Err(ConnectError::Http2("the server takes no streams".to_owned())),

@@ -14,7 +14,7 @@ use crate::upstream::connect::ConnectError;
 /// The first connection to any of the addresses. One that is slow is not given up when its share is over, only no longer
 /// waited for alone: it may be the one that works.
 pub(super) async fn dial(target: &Target, timeout: Duration) -> Result<TcpStream, ConnectError> {
-    let addresses = &*target.addresses;
+    let addresses = &*target.place();
     let mut order = addresses.in_turn().into_iter();
     let share = timeout / u32::try_from(order.len().max(1)).unwrap_or(1);
     let Some(first) = order.next() else {

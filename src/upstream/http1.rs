@@ -33,12 +33,12 @@ pub(super) struct Http1 {
 }
 
 impl Http1 {
-    pub fn new(line: Line, target: &Arc<Target>, want: &Want<'_>) -> Http1 {
+    pub fn new(line: Line, pool: u64, target: &Arc<Target>, want: &Want<'_>) -> Http1 {
         let stream = line.expect_answer(want.method.clone(), want.upgrade);
         Http1 {
             session: HttpSession::new(stream),
             target: target.clone(),
-            pool: target.pool(),
+            pool,
             finished: None,
             stopped: false,
         }

@@ -42,8 +42,15 @@ enum Exchange {
 }
 
 impl Session {
-    pub(super) fn http1(line: Line, target: &Arc<Target>, want: &Want<'_>, reused: bool) -> Session {
-        Session { exchange: Exchange::Http1(Box::new(Http1::new(line, target, want))), reused }
+    /// `pool`: [`Target::pool`] when the connection was begun.
+    pub(super) fn http1(
+        line: Line,
+        pool: u64,
+        target: &Arc<Target>,
+        want: &Want<'_>,
+        reused: bool,
+    ) -> Session {
+        Session { exchange: Exchange::Http1(Box::new(Http1::new(line, pool, target, want))), reused }
     }
 
     pub(super) fn http2(place: Place, target: &Arc<Target>, want: &Want<'_>, reused: bool) -> Session {

@@ -42,6 +42,7 @@ fn target(addresses: Vec<SocketAddr>, tls: Option<TargetTls>) -> Target {
         id: 1,
         name: "s".into(),
         addresses: Arc::new(Addresses::new("localhost".into(), 1, addresses)),
+        moved: Arc::default(),
         tls,
         host: HeaderValue::from_static("localhost"),
         send_proxy: false,

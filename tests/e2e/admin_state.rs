@@ -181,8 +181,11 @@ fn mistakes_are_answered_in_haproxys_words() {
         ("set server ai/one weight", "Require <weight> or <weight%>."),
         ("set server ai/one weight 257", "Absolute weight can only be between 0 and 256 inclusive."),
         ("set server ai/one weight heavy", "Empty weight string empty or preceded by garbage"),
-        ("set server ai/one addr 127.0.0.1", "usage: set server <backend>/<server> state | weight"),
-        ("set server ai/one", "usage: set server <backend>/<server> state | weight"),
+        (
+            "set server ai/one agent down",
+            "usage: set server <backend>/<server> addr | max_concurrent | state | weight",
+        ),
+        ("set server ai/one", "usage: set server <backend>/<server> addr | max_concurrent | state | weight"),
     ] {
         assert_eq!(say(&edge, command), answer, "{command}");
     }

@@ -77,6 +77,7 @@ mod retries;
 mod retry_policy;
 mod rewrite_path;
 mod rules;
+mod runtime_commands;
 mod runtime_socket;
 mod sdk;
 mod send_proxy;

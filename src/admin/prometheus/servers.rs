@@ -49,7 +49,7 @@ pub(super) const SERVERS: &[Metric] = &[
         |source, family| {
             for backend in &source.snapshot.backends {
                 for (server, member) in backend.servers.iter().zip(backend.pool.members()) {
-                    if let Some(max) = member.max_concurrent {
+                    if let Some(max) = member.limit() {
                         server_sample(family, backend, server, u64::from(max.get()));
                     }
                 }

@@ -1,5 +1,9 @@
-//! What an operator changes of a server at run time: its state and its weight, in HAProxy's words (management guide,
-//! 9.3). It holds until it is taken back, over reloads and not over a restart. Each change is one line in the log.
+//! What an operator changes of a server at run time: its state, its weight, its limit and where it is, in HAProxy's words
+//! (management guide, 9.3). It holds until it is taken back, over reloads and not over a restart. Each change is one line in
+//! the log.
+
+mod limit;
+mod place;
 
 use std::fmt;
 
@@ -11,7 +15,9 @@ use crate::pool::{Change, Member};
 use crate::runtime::events;
 use crate::runtime::snapshot::{Backend, Snapshot};
 
-const USAGE: &str = "usage: set server <backend>/<server> state | weight\n";
+pub use limit::{max_concurrent, max_connections, max_connections_of_all};
+
+const USAGE: &str = "usage: set server <backend>/<server> addr | max_concurrent | state | weight\n";
 const MOST: u16 = 256;
 
 /// `set server <backend>/<server> ...`: empty when it is done, else what is wrong.
@@ -28,6 +34,8 @@ pub fn set(view: &View, server: &str, rest: &[&str]) -> String {
         ["state", ..] => {
             return "'set server <srv> state' expects 'ready', 'drain' and 'maint'.\n".to_owned();
         }
+        ["addr", address @ ..] => return found.address(view, address),
+        ["max_concurrent" | "maxconn", limit @ ..] => return found.limit(view, limit.first().copied()),
         ["weight", weight @ ..] => return found.weight(view, weight.first().copied()),
         _ => return USAGE.to_owned(),
     }

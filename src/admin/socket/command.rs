@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::admin::View;
-use crate::admin::socket::{change, events, history, info, orders, servers, streams, table};
+use crate::admin::socket::{change, counters, events, history, info, orders, servers, streams, table};
 use crate::admin::stats_csv;
 use crate::observe::csv::{Column, Row};
 use crate::pool::server::Admin;
@@ -32,10 +32,30 @@ pub enum Answer {
 
 /// Names, arguments and what it does, as `help` lists them.
 const COMMANDS: &[(&str, &str)] = &[
+    ("clear counters", "let the maxima of 'show stat' begin anew"),
+    ("clear counters all", "let everything that 'show stat' counts begin anew"),
+    (
+        "clear table <table> [<filter>]",
+        "remove entries from a table, all without a filter (filter: key <key> or data.<counter> <op> <n>)",
+    ),
     ("drain", "ask for no new traffic: /ready says 503, connections end with their next answer"),
     ("disable server <backend>/<server>", "no traffic and no checks for a server (maintenance)"),
     ("enable server <backend>/<server>", "traffic and checks for a server again (state ready)"),
     ("kill stream <number|request-id>", "end a call or an event stream in flight"),
+    (
+        "set maxconn frontend <frontend> <N>",
+        "set how many connections a frontend takes (0: what the file says)",
+    ),
+    ("set maxconn global <N>", "set how many connections the process takes (0: what the file says)"),
+    ("set maxconn server <backend>/<server> <N>", "the same as set server max_concurrent"),
+    (
+        "set server <backend>/<server> addr <ip> [port <N>]|file",
+        "set where a server is; file: back to what the file says",
+    ),
+    (
+        "set server <backend>/<server> max_concurrent <N>",
+        "set how many requests a server takes at once (0: no limit)",
+    ),
     (
         "set server <backend>/<server> state <ready|drain|maint>",
         "set a server's state: drain lets requests in flight end, maint stops its checks too, ready ends both and \
@@ -45,6 +65,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "set server <backend>/<server> weight <N|N%>",
         "set a server's weight, or a percentage of the configured one (100%: back to it)",
     ),
+    ("set table <table> key <key> [data.<counter> <value>]*", "update or create a table entry's data"),
     ("reload", "read the configuration file again and put it in force, or say why not"),
     (
         "reload canary <share> [for <time>]",
@@ -88,6 +109,21 @@ pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
         // An empty line in a session is only somebody at the keyboard.
         [] if interactive => String::new(),
         ["help", rest @ ..] => help(&rest.join(" ")),
+        ["clear", "counters", "all", ..] => counters::clear(view, true),
+        ["clear", "counters"] => counters::clear(view, false),
+        ["clear", "table", rest @ ..] => table::clear(view, rest),
+        ["set", "maxconn", "frontend", name, rest @ ..] => {
+            change::max_connections(view, name, rest.first().copied())
+        }
+        ["set", "maxconn", "frontend"] => change::max_connections(view, "", None),
+        ["set", "maxconn", "global", rest @ ..] => {
+            change::max_connections_of_all(view, rest.first().copied())
+        }
+        ["set", "maxconn", "server", server, rest @ ..] => {
+            change::max_concurrent(view, server, rest.first().copied())
+        }
+        ["set", "maxconn", "server"] => change::max_concurrent(view, "", None),
+        ["set", "table", rest @ ..] => table::set(view, rest),
         ["disable", "server", server, ..] => change::put(view, server, Admin::Maint),
         ["enable", "server", server, ..] => change::put(view, server, Admin::Ready),
         ["set", "server", server, rest @ ..] => change::set(view, server, rest),
@@ -137,7 +173,7 @@ fn stat(view: &View, filter: &[&str]) -> String {
         _ => kind & 4 != 0,
     };
     let of_sid = |row: &Row| sid == -1 || row.get(Column::Sid) == Some(sid.to_string().as_str());
-    let mut rows = stats_csv::rows(view);
+    let mut rows = stats_csv::shown(view);
     rows.retain(|row| of_proxy(row) && of_kind(row) && of_sid(row));
     stats_csv::document(&rows)
 }

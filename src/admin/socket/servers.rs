@@ -89,7 +89,7 @@ fn line(out: &mut String, view: &View, backend: &Backend, server: &Server, membe
         Some(_) => 6,
         None => 0,
     };
-    let addresses = &server.target.addresses;
+    let addresses = server.target.place();
     let ip = addresses.load().first().map_or("-".to_owned(), |address| address.ip().to_string());
     let name = if addresses.host == ip { "-" } else { &addresses.host };
     let weights = (member.effective_weight(), member.weight);

@@ -1,4 +1,8 @@
-//! `show table`: the stick tables, and the entries of one, as HAProxy prints them.
+//! `show table`: the stick tables, and the entries of one, as HAProxy prints them; `set table` and `clear table`, which change
+//! them.
+
+mod change;
+mod filter;
 
 use std::fmt::Write;
 use std::ops::ControlFlow;
@@ -7,10 +11,13 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::admin::View;
+use crate::admin::socket::table::filter::Filter;
 use crate::base::clock::Tick;
 use crate::config::checked::TableKey;
-use crate::runtime::snapshot::StickTable;
+use crate::runtime::snapshot::{Snapshot, StickTable};
 use crate::stick::{CounterKind, Key, Row, Table};
+
+pub use change::{clear, set};
 
 /// An answer is sent in parts of this size.
 const PART: usize = 32 * 1024;
@@ -28,17 +35,51 @@ pub fn list(view: &View) -> String {
 /// The text to answer: no such table, a filter that is none.
 pub fn entries(view: &Arc<View>, name: &str, filter: &[&str]) -> Result<mpsc::Receiver<String>, String> {
     let snapshot = view.store.load();
-    let Some(table) = snapshot.tables.iter().find(|table| table.table.name() == name) else {
-        let known: Vec<&str> = snapshot.tables.iter().map(|table| table.table.name()).collect();
-        return Err(format!("No such table: {name}. There are: {}.\n", known.join(", ")));
-    };
-    let filter = Filter::read(filter, &table.table)?;
+    let table = find(&snapshot, name)?;
+    let filter = Filter::read(filter, table)?;
     let now = view.state.clock.now();
     let (sender, parts) = mpsc::channel(PARTS_AHEAD);
     let (heading, table) = (heading(table), table.table.clone());
     // On a thread of its own: a million entries would keep /health waiting.
     tokio::task::spawn_blocking(move || walk(&heading, &table, &filter, now, &sender));
     Ok(parts)
+}
+
+fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a StickTable, String> {
+    snapshot.tables.iter().find(|table| table.table.name() == name).ok_or_else(|| {
+        let known: Vec<&str> = snapshot.tables.iter().map(|table| table.table.name()).collect();
+        format!("No such table: {name}. There are: {}.\n", known.join(", "))
+    })
+}
+
+/// A key as `show table` writes it; a model and a plan also by their names. The text of an API key is none: a secret has no
+/// place in a command.
+fn read_key(text: &str, kind: TableKey) -> Result<Key, String> {
+    let wrong = |wanted: &str| Err(format!("{text} is no key of this table: {wanted}.\n"));
+    let key = text.parse::<Key>().ok();
+    match kind {
+        TableKey::Src => match key.filter(|_| text.parse::<std::net::IpAddr>().is_ok()) {
+            Some(key) => Ok(key),
+            None => wrong("its keys are IP addresses"),
+        },
+        TableKey::ApiKey => match key.filter(|_| text.len() == 64) {
+            Some(key) => Ok(key),
+            None => wrong("its keys are 64 hex digits, as `tidegate hash-key` prints them"),
+        },
+        TableKey::Model | TableKey::Plan => {
+            Ok(key.filter(|_| text.len() == 64).unwrap_or_else(|| Key::text(text.as_bytes())))
+        }
+    }
+}
+
+/// The place of the counter that `data.<name>` names.
+fn counter(data: &str, table: &Table) -> Result<usize, String> {
+    let name = data.strip_prefix("data.").unwrap_or(data);
+    let counters = &table.spec().counters;
+    counters.iter().position(|kind| kind.name() == name).ok_or_else(|| {
+        let known: Vec<&str> = counters.iter().map(|kind| kind.name()).collect();
+        format!("This table has no {name}. It has: {}.\n", known.join(", "))
+    })
 }
 
 fn heading(table: &StickTable) -> String {
@@ -96,81 +137,6 @@ fn line(out: &mut String, number: u64, row: &Row, order: &[(usize, CounterKind)]
     out.push('\n');
 }
 
-/// What of a table is wanted.
-#[derive(Debug, PartialEq)]
-enum Filter {
-    All,
-    Key(Key),
-    Data { place: usize, operator: Operator, value: u64 },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Operator {
-    Equal,
-    NotEqual,
-    AtMost,
-    AtLeast,
-    Below,
-    Above,
-}
-
-impl Filter {
-    fn read(words: &[&str], table: &Table) -> Result<Filter, String> {
-        match *words {
-            [] => Ok(Filter::All),
-            ["key", key] => key.parse().map(Filter::Key).map_err(|error| format!("{key}: {error}.\n")),
-            [data, operator, value] if data.starts_with("data.") => {
-                let name = data.trim_start_matches("data.");
-                let counters = &table.spec().counters;
-                let place = counters.iter().position(|kind| kind.name() == name).ok_or_else(|| {
-                    let known: Vec<&str> = counters.iter().map(|kind| kind.name()).collect();
-                    format!("This table has no {name}. It has: {}.\n", known.join(", "))
-                })?;
-                let operator = Operator::read(operator)
-                    .ok_or_else(|| format!("{operator}: the operators are eq, ne, le, ge, lt and gt.\n"))?;
-                let value = value.parse().map_err(|_| format!("{value} is not a whole number.\n"))?;
-                Ok(Filter::Data { place, operator, value })
-            }
-            _ => Err("A filter is 'key <key>' or 'data.<counter> <operator> <number>'.\n".to_owned()),
-        }
-    }
-
-    fn passes(&self, row: &Row) -> bool {
-        match self {
-            Filter::All => true,
-            Filter::Key(key) => row.key == *key,
-            Filter::Data { place, operator, value } => {
-                row.values.get(*place).is_some_and(|read| operator.holds(*read, *value))
-            }
-        }
-    }
-}
-
-impl Operator {
-    fn read(word: &str) -> Option<Operator> {
-        Some(match word {
-            "eq" => Operator::Equal,
-            "ne" => Operator::NotEqual,
-            "le" => Operator::AtMost,
-            "ge" => Operator::AtLeast,
-            "lt" => Operator::Below,
-            "gt" => Operator::Above,
-            _ => return None,
-        })
-    }
-
-    fn holds(self, read: u64, value: u64) -> bool {
-        match self {
-            Operator::Equal => read == value,
-            Operator::NotEqual => read != value,
-            Operator::AtMost => read <= value,
-            Operator::AtLeast => read >= value,
-            Operator::Below => read < value,
-            Operator::Above => read > value,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -211,6 +177,7 @@ mod tests {
         tracked.raise_gpc(Gpc::Zero, now);
         tracked.raise_gpc(Gpc::Zero, now);
         let row = table.row(&key, now).unwrap();
+        let known = StickTable { key: TableKey::Src, table: table.clone() };
         let mut out = String::new();
         line(&mut out, 1, &row, &order(&table.spec().counters));
         assert_eq!(
@@ -220,7 +187,7 @@ mod tests {
         );
         for (data, value) in [("gpc0", "2"), ("bytes_out_rate", "5000000000"), ("http_fail_cnt", "0")] {
             let words = [&format!("data.{data}"), "eq", value];
-            assert!(Filter::read(&words, &table).unwrap().passes(&row), "{data}");
+            assert!(Filter::read(&words, &known).unwrap().passes(&row), "{data}");
         }
     }
 }

@@ -333,7 +333,7 @@ fn show_table_prints_as_haproxy_does() {
             ("by_ip data.gpc0 gt 1", "It has: http_req_rate, http_req_cnt, conn_cur."),
             ("by_ip data.conn_cur over 1", "the operators are"),
             ("by_ip data.conn_cur gt many", "not a whole number"),
-            ("by_ip key nonsense", "not a table key"),
+            ("by_ip key nonsense", "nonsense is no key of this table: its keys are IP addresses"),
             ("by_ip everything", "A filter is"),
         ] {
             let answer = node.command(&format!("show table {bad}\n")).await;

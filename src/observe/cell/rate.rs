@@ -62,6 +62,10 @@ impl<const PERIOD: u64> Sliding<PERIOD> {
         self.peak.load(Ordering::Relaxed)
     }
 
+    pub fn forget_peak(&self) {
+        self.peak.store(0, Ordering::Relaxed);
+    }
+
     fn count(&self, period: u64) -> u64 {
         let seen = self.periods.get((period % 2) as usize).map_or(0, |cell| cell.load(Ordering::Relaxed));
         if seen >> 32 == period + 1 { seen & COUNT } else { 0 }

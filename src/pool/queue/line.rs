@@ -67,6 +67,10 @@ pub(super) struct Left {
 }
 
 impl Line {
+    pub(super) fn forget_peak(&mut self) {
+        self.peak = self.waiters.len();
+    }
+
     pub(super) fn len(&self) -> usize {
         self.waiters.len()
     }

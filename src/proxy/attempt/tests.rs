@@ -24,6 +24,7 @@ async fn slow_reader() -> Session {
         id: 1,
         name: "s".into(),
         addresses: Arc::new(Addresses::new("localhost".into(), 1, vec![address])),
+        moved: Arc::default(),
         tls: None,
         host: HeaderValue::from_static("localhost"),
         send_proxy: false,

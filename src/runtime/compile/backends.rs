@@ -156,6 +156,7 @@ fn server(
         id: identity(config),
         name: Arc::from(&*config.name),
         addresses,
+        moved: kept.moved(&config.name),
         tls,
         host: HeaderValue::try_from(authority.as_str()).map_err(|_| bad(&authority))?,
         send_proxy: config.send_proxy,

@@ -33,6 +33,7 @@ fn target() -> Arc<Target> {
             443,
             vec![SocketAddr::from(([127, 0, 0, 1], 1))],
         )),
+        moved: Arc::default(),
         tls: None,
         host: HeaderValue::from_static("a.test"),
         send_proxy: false,
