@@ -91,7 +91,8 @@ impl Reloader {
             canary: Attempt::default(),
         };
         reloader.follow(checked);
-        reloader.keep(checked, "start").await;
+        // Where it fails it is told there.
+        let _ = reloader.keep(checked, "start").await;
         reloader
     }
 
@@ -140,8 +141,8 @@ impl Reloader {
         events::reload_applied(&self.shared.state, &self.fixed.file);
         self.generation.fetch_add(1, Ordering::Relaxed);
         let difference = difference(&self.in_force.lock().text, &checked.source_text);
-        let number = self.keep(&checked, who).await;
-        report(&checked, &difference, waiting, number)
+        let kept = self.keep(&checked, who).await;
+        report(&checked, &difference, waiting, kept)
     }
 
     /// Of the change that came last, for those who want to know whether another one came.
@@ -157,7 +158,7 @@ impl Reloader {
     }
 
     /// This text is in force: the history keeps it.
-    async fn keep(&self, checked: &Checked, who: &str) -> Option<u64> {
+    async fn keep(&self, checked: &Checked, who: &str) -> Result<u64, String> {
         let (text, file, who) = (checked.source_text.clone(), checked.file.clone(), who.to_owned());
         let dir = self.fixed.state_dir.clone();
         // It waits for the disk, and this thread has checks to make.
@@ -166,13 +167,14 @@ impl Reloader {
             History::open(&dir).keep(applied).map_err(|error| error.to_string())
         });
         let kept = kept.await.unwrap_or_else(|error| Err(error.to_string()));
-        let number = kept.map_err(|why| {
+        if let Err(why) = &kept {
             warn!("the configuration in force is not kept in the history, so no rollback leads to it: {why}");
-        });
+        }
         let mut in_force = self.in_force.lock();
         let before = std::mem::take(&mut in_force.text);
-        *in_force = InForce { text: checked.source_text.clone(), number: number.ok(), before };
-        number.ok()
+        let number = kept.as_ref().ok().copied();
+        *in_force = InForce { text: checked.source_text.clone(), number, before };
+        kept
     }
 }
 

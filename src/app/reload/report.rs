@@ -11,12 +11,12 @@ pub(super) fn report(
     checked: &Checked,
     difference: &Difference,
     waiting: Vec<&str>,
-    number: Option<u64>,
+    kept: Result<u64, String>,
 ) -> Answer {
     let waiting: Vec<String> = waiting.into_iter().map(str::to_owned).collect();
     let changes = lines(difference);
     let mut message = format!("{} is in force", checked.file.display());
-    if let Some(number) = number {
+    if let Ok(number) = kept {
         let _ = write!(message, ", as number {number} of the history");
     }
     message.push_str(match (changes.is_empty(), difference.is_empty()) {
@@ -33,7 +33,10 @@ pub(super) fn report(
     if checked.warnings.warnings() > 0 {
         let _ = writeln!(message, "{}", checked.warnings);
     }
-    Answer { done: true, message, number, changes, waiting }
+    if let Err(why) = &kept {
+        let _ = writeln!(message, "not kept in the history, so no rollback leads to it: {why}");
+    }
+    Answer { done: true, message, number: kept.ok(), changes, waiting }
 }
 
 /// The keys that differ.
