@@ -21,6 +21,7 @@ mod hedge;
 mod judgement;
 mod meter;
 mod models;
+mod realtime;
 mod reply;
 mod request;
 mod rules;

@@ -28,6 +28,11 @@ pub fn is_call(path: &str) -> bool {
         .any(|call| path.strip_prefix(call).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
+/// Whether the path is that of OpenAI's Realtime API, which is spoken over a WebSocket.
+pub fn is_realtime(path: &str) -> bool {
+    plain(path).trim_end_matches('/') == "/v1/realtime"
+}
+
 /// How the events of an answer are to be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {

@@ -44,6 +44,13 @@ pub struct Call {
     pub(in crate::ai) places: Places,
 }
 
+impl Call {
+    /// One whose model does not stand in a body.
+    pub fn without_body(model: String) -> Call {
+        Call { model: Some(model), ..Call::default() }
+    }
+}
+
 impl Default for Call {
     fn default() -> Call {
         Call {

@@ -16,6 +16,7 @@ use crate::ai::{multipart, path};
 use crate::outcome::Outcome;
 use crate::proxy::body::Body;
 use crate::proxy::context::Context;
+use crate::proxy::realtime;
 use crate::proxy::upstream_request::Framing;
 use crate::runtime::snapshot::NamedPlan;
 
@@ -43,10 +44,9 @@ pub struct AiCall {
 impl AiCall {
     /// The body for a server that calls the model `name`; `None`: as it came.
     pub fn body_for(&self, name: Option<&str>, counts: bool) -> Option<Vec<Bytes>> {
-        let name = name.unwrap_or(&self.model);
-        let model = Some(name).filter(|name| !name.is_empty() && self.call.model.as_deref() != Some(name));
+        let model = self.renamed(name);
         let asks = counts && self.wants_usage();
-        if model.is_none() && !asks {
+        if self.parts.is_empty() || (model.is_none() && !asks) {
             return None;
         }
         let edit = Edit { model, include_usage: asks };
@@ -54,6 +54,12 @@ impl AiCall {
             true => multipart::edited(&self.parts, &self.call, &edit),
             false => request::edited(&self.parts, &self.call, &edit),
         })
+    }
+
+    /// The name that a server which calls the model `name` has to read in place of the client's; `None`: it may stay.
+    pub fn renamed<'a>(&'a self, name: Option<&'a str>) -> Option<&'a str> {
+        let name = name.unwrap_or(&self.model);
+        Some(name).filter(|name| !name.is_empty() && self.call.model.as_deref() != Some(name))
     }
 
     /// How many completions of the prompt are asked for. What no provider makes is no estimate of anything.
@@ -99,6 +105,9 @@ async fn read(
     session: &mut ServerSession,
     body: &mut Body<'_>,
 ) -> Result<(), Outcome> {
+    if context.call.is_none() && realtime::begins(session.req_header()) {
+        return read_realtime(context, session.req_header());
+    }
     if context.call.is_some() || !has_call(session.req_header(), body) {
         return Ok(());
     }
@@ -137,6 +146,20 @@ async fn read(
         })?
     };
     let (model, id) = (route.model.clone(), route.id);
+    context.call = Some(Box::new(AiCall { call, form, dialect, route, parts, model, id }));
+    Ok(())
+}
+
+/// A WebSocket of the Realtime API is a call without a body.
+fn read_realtime(context: &mut Context, head: &RequestHeader) -> Result<(), Outcome> {
+    let asked = realtime::model(head.uri.query().unwrap_or_default());
+    let asked = asked.map_err(|_| Outcome::BadRequest { status: 400, reason: "two_models" })?;
+    let Some(asked) = asked else { return Ok(()) };
+    let route = context.snapshot.ai.catalogue.resolve(Some(&asked), None, &mut String::new);
+    let route = route.map_err(|_| Outcome::UnknownModel)?;
+    let (model, id) = (route.model.clone(), route.id);
+    let call = Call::without_body(asked);
+    let (form, dialect, parts) = (false, Dialect::Other, Vec::new());
     context.call = Some(Box::new(AiCall { call, form, dialect, route, parts, model, id }));
     Ok(())
 }

@@ -25,7 +25,7 @@ use crate::proxy::body::Body;
 use crate::proxy::context::Context;
 use crate::proxy::feed::Feed;
 use crate::proxy::upstream_request::{self, Framing};
-use crate::proxy::{balance_key, budget, worker::Worker};
+use crate::proxy::{balance_key, budget, realtime, worker::Worker};
 use crate::runtime::models::Known;
 use crate::runtime::snapshot::Backend;
 use crate::runtime::streams::{Gauge, Way};
@@ -171,6 +171,12 @@ impl<'a> Course<'a> {
         let client = &context.client;
         let mut head = upstream_request::build(context, request, server, body.framing)?;
         let name = self.known.and_then(|known| known.name_at(index)).map(|name| &**name);
+        if let Some(model) = context.call.as_ref().and_then(|call| call.renamed(name))
+            && realtime::begins(request)
+        {
+            let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+            head.set_raw_path(realtime::with_model(target, model).as_bytes())?;
+        }
         let edited = context.call.as_ref().and_then(|call| call.body_for(name, context.snapshot.ai.counts));
         if let Some(parts) = &edited {
             let length: usize = parts.iter().map(Bytes::len).sum();

@@ -136,7 +136,7 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
 /// Puts a call of an AI API among those in flight.
 fn register(context: &mut Context, session: &ServerSession) -> Option<Arc<Stream>> {
     let head = session.req_header();
-    if head.method != Method::POST || !path::is_call(head.uri.path()) {
+    if context.call.is_none() && (head.method != Method::POST || !path::is_call(head.uri.path())) {
         return None;
     }
     let live = context.worker.shared.state.streams.begin(Beginning {

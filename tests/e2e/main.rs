@@ -62,6 +62,7 @@ mod monitor;
 mod proxy_protocol;
 mod queue;
 mod queue_order;
+mod realtime;
 mod redirect;
 mod regressions;
 mod regressions_answers;
