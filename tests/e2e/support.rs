@@ -15,6 +15,8 @@ pub mod http;
 pub mod http2;
 pub mod metrics;
 pub mod mock;
+pub mod orders;
+pub mod pager;
 pub mod process;
 pub mod proxy_protocol;
 pub mod reload;

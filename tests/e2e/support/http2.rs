@@ -79,6 +79,11 @@ impl Http2 {
     /// Sends the head of a request; a body, where there is one, is to follow.
     #[track_caller]
     pub fn begin(&mut self, ask: &Ask) -> Stream {
+        self.try_begin(ask).unwrap()
+    }
+
+    /// The same; fails where the other end takes no more requests on this connection, and nothing is sent then.
+    pub fn try_begin(&mut self, ask: &Ask) -> Result<Stream, h2::Error> {
         let host = ask.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
         let host = host.map_or(self.name.as_str(), |(_, value)| value);
         let uri = format!("https://{host}{}", ask.target);
@@ -87,9 +92,9 @@ impl Http2 {
             request = request.header(name, value);
         }
         let request = request.body(()).unwrap();
-        let ready = self.handle.block_on(self.send.clone().ready());
-        let (response, request) = ready.unwrap().send_request(request, ask.body.is_none()).unwrap();
-        Stream { response, request, handle: self.handle.clone() }
+        let mut ready = self.handle.block_on(self.send.clone().ready())?;
+        let (response, request) = ready.send_request(request, ask.body.is_none())?;
+        Ok(Stream { response, request, handle: self.handle.clone() })
     }
 
     /// Sends a request and reads the whole answer.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::http::{Ask, chunk};
 use super::rude::EVENT_STREAM_HEAD;
 use super::upstream::{Peer, Upstream};
+use super::wait::now;
 
 /// The first event of a chat completion: it says nothing yet.
 pub const ROLE: &str = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n";
@@ -68,6 +69,18 @@ impl Gate {
 
     pub fn shut(&self) {
         self.0.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether it is open within `time`; a server that sends meanwhile looks whether its test is over by itself.
+    pub fn passed_within(&self, time: Duration) -> bool {
+        let end = now() + time;
+        while !self.0.load(Ordering::SeqCst) {
+            if now() > end {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
     }
 
     /// Waits in a server's script. False: the other side has left, which is counted, or the test is over.
