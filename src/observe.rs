@@ -8,6 +8,7 @@ pub mod events;
 pub mod exposition;
 pub mod guard;
 pub mod histogram;
+pub mod protocol_errors;
 pub mod standing;
 pub mod stats;
 

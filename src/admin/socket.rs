@@ -4,11 +4,13 @@
 mod change;
 mod command;
 mod counters;
+mod errors;
 mod events;
 mod history;
 mod info;
 mod orders;
 mod servers;
+mod sessions;
 mod streams;
 mod table;
 

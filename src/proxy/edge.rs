@@ -14,8 +14,9 @@ use pingora::proxy::FailToProxy;
 use pingora::{Error, ErrorType};
 
 use crate::auth::Identity;
-use crate::base::clock::Tick;
+use crate::base::clock::{self, Tick};
 use crate::listen::connection::{Door, Entry, Refusal};
+use crate::observe::protocol_errors::{self, Culprit, ProtocolError};
 use crate::observe::stats::FrontendStats;
 use crate::outcome::Outcome;
 use crate::pool::balance::hash;
@@ -240,6 +241,16 @@ impl Door for Edge {
             Refusal::Cut => Outcome::RequestCut,
         };
         let context = self.begin(client.clone(), RequestId::new(), self.worker.snapshot());
+        if let Refusal::Malformed(fault) = refusal {
+            let frontend = context.frontend().name.clone();
+            self.worker.shared.state.protocol_errors.keep(ProtocolError {
+                at: clock::unix_time(),
+                who: Culprit::Client { frontend, src: client.peer },
+                reason: fault.reason(),
+                why: fault.to_string(),
+                sent: protocol_errors::shown(head),
+            });
+        }
         finish::refused(context, head, outcome, took)
     }
 

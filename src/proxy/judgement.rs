@@ -8,6 +8,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use crate::ai::quota;
 use crate::base::clock;
+use crate::observe::protocol_errors::{Culprit, ProtocolError};
 use crate::outcome::{Failure, Outcome};
 use crate::pool::balance::Kind;
 use crate::pool::{Sign, Slot, Trouble};
@@ -97,6 +98,18 @@ pub fn of(
         Ok(answer) => answer,
         Err(Miss::Failed(failure)) => {
             failed(worker, backend, slot, *failure);
+            if let (Some(reason), Some(server)) = (ended.fault, backend.servers.get(slot.index())) {
+                worker.shared.state.protocol_errors.keep(ProtocolError {
+                    at: clock::unix_time(),
+                    who: Culprit::Server {
+                        backend: backend.name.clone(),
+                        server: server.target.name.clone(),
+                    },
+                    reason,
+                    why: "the answer is not valid HTTP".to_owned(),
+                    sent: Vec::new(),
+                });
+            }
             return Some((*failure, true));
         }
         Err(Miss::Stale | Miss::OutOfTime) => return None,

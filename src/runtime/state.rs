@@ -20,6 +20,7 @@ use crate::config::checked::TableKey;
 use crate::limit::{PlanLimits, Purse};
 use crate::observe::cell::Counter;
 use crate::observe::events::Events;
+use crate::observe::protocol_errors::ProtocolErrors;
 use crate::observe::standing::Standing;
 use crate::observe::stats::{
     BackendStats, CallStats, ClientStats, Cost, FrontendStats, RequestCells, ServerStats,
@@ -59,6 +60,8 @@ pub struct State {
     pub body_memory: Memory,
     /// What has changed lately.
     pub events: Events,
+    /// Who broke the protocol lately.
+    pub protocol_errors: ProtocolErrors,
     /// How what is in force came to be so.
     pub standing: Standing,
     /// Successes that the sample of the access log did without.
@@ -149,6 +152,7 @@ impl State {
             connections: Arc::default(),
             body_memory: Memory::default(),
             events: Events::default(),
+            protocol_errors: ProtocolErrors::default(),
             standing: Standing::default(),
             streams: Arc::default(),
             gates: Named::default(),

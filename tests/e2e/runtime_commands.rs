@@ -2,7 +2,9 @@
 
 mod address;
 mod counters;
+mod errors;
 mod limits;
+mod sessions;
 mod tables;
 
 use crate::support::admin::column;

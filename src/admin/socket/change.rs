@@ -53,6 +53,14 @@ pub fn put(view: &View, server: &str, admin: Admin) -> String {
     }
 }
 
+/// Whether there is such a server.
+///
+/// # Errors
+/// What is wrong with the name.
+pub fn check(snapshot: &Snapshot, server: &str) -> Result<(), &'static str> {
+    find(snapshot, server).map(|_| ())
+}
+
 struct Found<'a> {
     backend: &'a Backend,
     member: &'a Member,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::admin::View;
-use crate::admin::socket::{change, counters, events, history, info, orders, servers, streams, table};
+use crate::admin::socket::{
+    change, counters, errors, events, history, info, orders, servers, sessions, streams, table,
+};
 use crate::admin::stats_csv;
 use crate::observe::csv::{Column, Row};
 use crate::pool::server::Admin;
@@ -71,18 +73,26 @@ const COMMANDS: &[(&str, &str)] = &[
         "reload canary <share> [for <time>]",
         "the same for a share of the clients (5%), then for all of them or for none",
     ),
-    ("reload guard <time>", "the same, and put back what was in force before if requests do worse within the time"),
+    (
+        "reload guard <time>",
+        "the same, and put back what was in force before if requests do worse within the time",
+    ),
     (
         "rollback [<number>] [write]",
         "put an older configuration in force: the one before, or one of the history",
     ),
     ("show config [<number>]", "report a configuration of the history, or the newest one, without secrets"),
     ("show diff <number> [<number>]", "report what changed between two configurations of the history"),
+    (
+        "show errors [<frontend>|<backend>] [request|response]",
+        "report the last requests and answers that were no HTTP",
+    ),
     ("show events [<backend>]", "report what has changed lately, the newest first"),
     ("show history", "report the configurations that were in force, the newest first"),
     ("show info", "report information about the running process"),
     ("show servers [<backend>]", "report the state of every server in words"),
     ("show servers state [<backend>]", "report the state of every server in HAProxy's columns"),
+    ("show sess [<number>]", "report the calls and event streams in flight in HAProxy's shape"),
     ("show stat [<iid|proxy> <type> <sid>]", "report counters of each proxy and server (CSV)"),
     ("show streams", "report the calls and event streams in flight: who, where, tokens and cost so far"),
     ("show table", "report the stick tables"),
@@ -91,6 +101,8 @@ const COMMANDS: &[(&str, &str)] = &[
         "report a table's entries (filter: key <key> or data.<counter> <op> <n>)",
     ),
     ("show version", "report the version"),
+    ("shutdown session <number>", "end a call or an event stream in flight, as 'kill stream'"),
+    ("shutdown sessions server <backend>/<server>", "end all calls and event streams on a server"),
     ("undrain", "take traffic again"),
     ("help [<command>]", "list matching or all commands"),
     ("prompt", "toggle interactive mode with prompt"),
@@ -136,6 +148,13 @@ pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
         ["show", "diff", from] => history::diff(view, from, None),
         ["show", "diff", from, to, ..] => history::diff(view, from, Some(to)),
         ["show", "version"] => format!("{}\n", env!("CARGO_PKG_VERSION")),
+        ["show", "errors", rest @ ..] => errors::text(view, rest),
+        ["show", "sess"] => sessions::list(view, None),
+        ["show", "sess", number, ..] => sessions::list(view, Some(number)),
+        ["shutdown", "session"] => sessions::shutdown(view, ""),
+        ["shutdown", "session", number, ..] => sessions::shutdown(view, number),
+        ["shutdown", "sessions", "server"] => sessions::shutdown_all(view, ""),
+        ["shutdown", "sessions", "server", server, ..] => sessions::shutdown_all(view, server),
         ["show", "events"] => events::text(view, None),
         ["show", "events", backend] => events::text(view, Some(backend)),
         ["show", "info"] => info::text(view),

@@ -70,7 +70,7 @@ fn row(stream: &Stream) -> [String; 12] {
 const NONE: &str = "-";
 
 /// Clients write models and request ids: whatever they are, a line stays a line and a column a column.
-fn word(text: Option<&str>) -> String {
+pub fn word(text: Option<&str>) -> String {
     let plain = |c: char| if c.is_whitespace() || c.is_control() { '?' } else { c };
     match text {
         None | Some("") => NONE.to_owned(),
