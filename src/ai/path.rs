@@ -28,6 +28,13 @@ pub fn is_call(path: &str) -> bool {
         .any(|call| path.strip_prefix(call).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
+/// The model whose description the path is, as in `/v1/models/gpt-4.1`; names may have slashes.
+pub fn described_model(path: &str) -> Option<String> {
+    let path = plain(path);
+    let name = path.strip_prefix("/v1/models/")?.trim_end_matches('/');
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 /// Whether the path is that of OpenAI's Realtime API, which is spoken over a WebSocket.
 pub fn is_realtime(path: &str) -> bool {
     plain(path).trim_end_matches('/') == "/v1/realtime"

@@ -98,11 +98,6 @@ impl Permit {
         }
     }
 
-    /// Lets what was reserved stand for what the request used, which nobody can tell.
-    pub fn keep(&self) {
-        self.tokens.lock().keep();
-    }
-
     /// For a limit that ends an answer in the middle: raises what is reserved to the tokens used so far. False, with
     /// nothing raised: the limit has no room for them, so stop the answer and settle.
     pub fn grow(&self, used: u64, now: Tick) -> bool {

@@ -70,11 +70,6 @@ impl Reservation {
         self.settled = true;
     }
 
-    /// Leaves what was counted as it is.
-    pub(super) fn keep(&mut self) {
-        self.settled = true;
-    }
-
     /// Takes back everything that still counts.
     pub(super) fn refund(&mut self, entry: &mut Entry<'_>, counter: usize) {
         self.take_back(entry, counter, u64::MAX);

@@ -58,7 +58,7 @@ pub fn settle(context: &Context, cost: Option<u64>) {
 }
 
 /// What was reserved stands for what the call did cost.
-pub fn keep(context: &Context) {
+fn keep(context: &Context) {
     let Some(wallet) = &context.wallet else { return };
     wallet.keep(clock::unix_time()).iter().for_each(|crossing| tell(context, crossing));
 }

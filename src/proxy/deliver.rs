@@ -11,6 +11,7 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
 use crate::ai;
+use crate::ai::path::Dialect;
 use crate::ai::usage::Passed;
 use crate::outcome::Outcome;
 use crate::proxy::attempt::Answer;
@@ -337,10 +338,15 @@ impl Tail {
 /// broken off after it.
 pub async fn error_event(session: &mut ServerSession, outcome: Outcome, between_events: bool) {
     let Some(error) = outcome.error() else { return };
-    let body = reply::error_body(session.req_header().uri.path(), error);
-    let mut event = Vec::with_capacity(body.len() + 16);
+    let path = session.req_header().uri.path();
+    let body = reply::error_body(path, error);
+    let mut event = Vec::with_capacity(body.len() + 32);
     if !between_events {
         event.extend_from_slice(b"\n\n");
+    }
+    if ai::path::dialect(path) == Dialect::Messages {
+        // Its SDK goes by the names of events.
+        event.extend_from_slice(b"event: error\n");
     }
     event.extend_from_slice(b"data: ");
     event.extend_from_slice(&body);

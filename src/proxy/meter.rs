@@ -12,7 +12,7 @@ use crate::ai::usage::{AnswerMeter, Passed, StreamMeter, Usage};
 use crate::outcome::Limit;
 use crate::proxy::attempt::Answer;
 use crate::proxy::budget;
-use crate::proxy::call::AiCall;
+use crate::proxy::call::{self, AiCall};
 use crate::proxy::context::Context;
 use crate::runtime::streams::Live;
 
@@ -124,9 +124,7 @@ impl Meter {
         // `ended`: it told its own end, so there is something to learn from.
         let (usage, content, ended) = match self {
             Meter::Off => return,
-            Meter::Unread => {
-                return keep(context);
-            }
+            Meter::Unread => return assume(context),
             Meter::Answer(meter) => {
                 let content = meter.content_bytes();
                 (meter.finish(), content, true)
@@ -153,7 +151,7 @@ impl Meter {
             false if content == 0 && usage == Usage::default() => {
                 // A response in the background is written after its answer, where nobody sees it.
                 if plain && call.dialect == Dialect::Responses {
-                    keep(context);
+                    assume(context);
                 }
                 return;
             }
@@ -180,12 +178,12 @@ fn pay(context: &mut Context, usage: Usage, estimated: bool, token_time: Option<
     context.usage = Some(Used { usage, estimated, cost, token_time });
 }
 
-/// What the call took nobody can tell: what was reserved for it stands.
-fn keep(context: &Context) {
-    if let Some(permit) = &context.permit {
-        permit.keep();
+/// What the call took nobody can tell: what was expected of it counts.
+fn assume(context: &mut Context) {
+    let model = context.call.as_ref().and_then(|call| call.id);
+    if let Some(usage) = call::expected(context, model) {
+        pay(context, usage, true, None);
     }
-    budget::keep(context);
 }
 
 /// The client left, or an operator ended the call, while a server had it and nothing of the answer was seen yet. The server

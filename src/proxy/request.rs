@@ -117,6 +117,11 @@ async fn admit_and_serve(context: &mut Context, session: &mut ServerSession) -> 
     if !snapshot.ai.catalogue.is_empty() && call::lists_models(session.req_header()) {
         return models::list(context, session).await;
     }
+    if !snapshot.ai.catalogue.is_empty()
+        && let Some(name) = models::asked_for(session.req_header())
+    {
+        return models::describe(context, session, &name).await;
+    }
     if context.backend.is_none() {
         return Ok(Outcome::NoServer);
     }

@@ -101,7 +101,7 @@ fn tokens_and_cost_are_told_by_model_and_plan() {
         (&json!(2), &json!(200), &json!(0.0006))
     );
     assert_eq!(models.len(), 2, "{models:?}");
-    assert!(edge.admin_get("/stats").text().contains("<h2>Models "));
+    assert!(edge.admin_get("/stats").text().contains("<h2>Models</h2>"));
 }
 
 #[test]

@@ -95,7 +95,6 @@ fn call_without_a_body_passes() {
         Ask::post(CHAT, "").chunked(),
         Ask::new("POST", "/v1/responses/resp_1/cancel"),
         Ask::get("/v1/responses/resp_1"),
-        Ask::get("/v1/models/gpt-4.1"),
         Ask::get("/v1/chat/completions?limit=2"),
         Ask::new("DELETE", "/v1/responses/resp_1"),
     ];

@@ -117,6 +117,19 @@ fn list_has_what_the_client_may_use_and_some_server_knows() {
 }
 
 #[test]
+fn a_model_is_described_as_far_as_the_client_may_use_it() {
+    let (edge, one, two) = site("required", Upstream::named("one"));
+    let describe = |name: &str, key: &str| edge.ask(&Ask::get(&format!("/v1/models/{name}")).bearer(key));
+    let answer = describe("alpha", SOME);
+    assert_eq!((answer.status(), &answer.json()["id"]), (200, &"alpha".into()));
+    assert_eq!(answer.json()["object"], "model");
+    assert_eq!(describe("gamma", ALL).json()["id"], "gamma");
+    describe("gamma", SOME).is_error(404, "model_not_found");
+    describe("nothing", ALL).is_error(404, "model_not_found");
+    assert_eq!((one.count(), two.count()), (0, 0), "nobody is asked");
+}
+
+#[test]
 fn list_is_that_of_the_backend() {
     let (edge, ..) = site("required", Upstream::named("one"));
     assert_eq!(
