@@ -65,7 +65,10 @@ fn a_cut_stream_of_messages_is_counted_by_more_than_its_start() {
         r#"{"model":"claude-sonnet-4.5","max_tokens":500,"stream":true,"messages":[]}"#,
     );
     let site = site(says(begun(&events)));
-    assert_eq!(site.ask(&ask).status(), 200);
+    let answer = site.ask(&ask);
+    assert_eq!(answer.status(), 200);
+    let end = "\n\nevent: error\ndata: {\"error\":{";
+    assert!(answer.text().contains(end), "what its SDK goes by: {}", answer.text());
     assert_eq!(counted_since(&site.edge, Counted::default()), Counted { tokens: 110, cost: 30 + 1500 });
 }
 
