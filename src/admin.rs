@@ -1,9 +1,11 @@
-//! Where the running process is watched: the HTTP listener (`/stats`, `/metrics`, `/health`, `/ready`) and the runtime
-//! socket. It reads the snapshot in force and the state; what it changes, on the socket alone, is what an operator orders
-//! of a server. It has its own bounds of connections and time, so that no scraper and no browser can take anything from
+//! Where the running process is watched and changed: the HTTP listener (`/stats`, `/api/v1`, `/metrics`, `/health`, `/ready`)
+//! and the runtime socket. It reads the snapshot in force and the state; what it changes is what an operator orders, and
+//! each order is a line in the audit log. It has its own bounds of connections and time, so that no scraper and no browser can take anything from
 //! the traffic.
 
 mod attention;
+mod audit;
+mod change;
 mod collect;
 mod facts;
 mod health;
@@ -13,6 +15,7 @@ mod report;
 pub mod socket;
 mod stats_csv;
 mod stats_page;
+mod streams;
 mod trend;
 mod units;
 
@@ -22,15 +25,20 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use crate::admin::trend::Trend;
 use crate::ledger;
-use crate::runtime::orders::Orders;
+use crate::runtime::orders::{Answer, Order, Orders};
 use crate::runtime::snapshot::Server;
 use crate::runtime::state::State;
 use crate::runtime::store::Store;
 
+pub use audit::TARGET as AUDIT;
 pub use prometheus::metric_names;
+
+/// See [`View::questions`].
+const QUESTIONS: usize = 2;
 
 type LedgerFigures = Box<dyn Fn() -> Option<ledger::Figures> + Send + Sync>;
 
@@ -53,6 +61,11 @@ pub struct View {
     trend: Mutex<Trend>,
     /// What `clear counters all` left behind.
     cleared: socket::Cleared,
+    /// Held from the look at what is in force to the end of what is ordered, by those who say what they saw.
+    turns: tokio::sync::Mutex<()>,
+    /// Questions to the disk at a time: they may take long.
+    questions: Semaphore,
+    strangers: audit::Strangers,
 }
 
 impl View {
@@ -73,6 +86,9 @@ impl View {
             draining: AtomicBool::new(false),
             trend: Mutex::default(),
             cleared: socket::Cleared::default(),
+            turns: tokio::sync::Mutex::default(),
+            questions: Semaphore::new(QUESTIONS),
+            strangers: audit::Strangers::default(),
         }
     }
 
@@ -90,6 +106,19 @@ impl View {
     #[must_use]
     pub fn with_orders(self, orders: Orders, state_dir: &Path) -> View {
         View { orders: Some(orders), state_dir: Some(state_dir.to_owned()), ..self }
+    }
+
+    /// Gives an order to the app and waits for what comes of it.
+    async fn order(&self, order: Order, who: &str) -> Answer {
+        match &self.orders {
+            Some(orders) => orders.give(order, who.to_owned()).await,
+            None => Answer::refused("no orders are taken here"),
+        }
+    }
+
+    /// On a thread beside those that answer.
+    async fn aside<T: Send + 'static>(question: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+        tokio::task::spawn_blocking(question).await.map_err(|error| error.to_string())
     }
 
     /// Since the start.

@@ -27,6 +27,7 @@ use diagnostic::Diagnostics;
 use source::{Environment, Process, Running};
 
 pub use reader::Keys;
+pub use suggest::nearest;
 
 /// Larger files are refused: no configuration is that long, and the reader holds it whole.
 pub(crate) const LARGEST_FILE: usize = 4_000_000;

@@ -130,7 +130,7 @@ impl View {
         binds.filter(|(bind, _)| bind.frontend == frontend).map(|(_, address)| address.clone()).collect()
     }
 
-    fn backend(&self, backend: &snapshot::Backend, now: Tick) -> Backend {
+    pub fn backend(&self, backend: &snapshot::Backend, now: Tick) -> Backend {
         let (pool, traffic) = (&backend.pool, &backend.stats.traffic);
         let usable = pool.usable_count(now);
         let shape = pool.shape(now);
@@ -167,7 +167,7 @@ impl View {
         }
     }
 
-    fn server(&self, backend: &snapshot::Backend, index: usize, now: Tick) -> Option<Server> {
+    pub fn server(&self, backend: &snapshot::Backend, index: usize, now: Tick) -> Option<Server> {
         let (server, member) = (backend.servers.get(index)?, backend.pool.members().get(index)?);
         let traffic = &server.stats.traffic;
         let up_time = traffic.availability.read(now);
@@ -256,7 +256,7 @@ fn check(member: &Member, now: Tick) -> Option<Check> {
     })
 }
 
-fn table(table: &snapshot::StickTable) -> Table {
+pub fn table(table: &snapshot::StickTable) -> Table {
     let (key, table) = (table.key, &table.table);
     Table {
         name: table.name().to_owned(),

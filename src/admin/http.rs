@@ -2,10 +2,12 @@
 //! a scraper that hangs nor one that never reads can keep `/health` from being answered.
 
 mod access;
+mod api;
 pub(in crate::admin) mod base64;
 mod route;
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -58,10 +60,10 @@ pub async fn serve(listener: TcpListener, view: Arc<View>, mut stop: watch::Rece
             }
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let view = view.clone();
                 spawn(async move {
-                    talk(stream, view).await;
+                    talk(stream, peer.ip(), view).await;
                     drop(place);
                 });
             }
@@ -74,9 +76,9 @@ pub async fn serve(listener: TcpListener, view: Arc<View>, mut stop: watch::Rece
 }
 
 /// One connection to its end. Errors are the client's, and nobody asks for them.
-async fn talk(stream: TcpStream, view: Arc<View>) {
+async fn talk(stream: TcpStream, peer: IpAddr, view: Arc<View>) {
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| answer(view.clone(), request));
+    let service = service_fn(move |request| answer(view.clone(), peer, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -90,6 +92,13 @@ async fn talk(stream: TcpStream, view: Arc<View>) {
     let _ = timeout(LAST_ANSWER, connection).await;
 }
 
-async fn answer(view: Arc<View>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    view: Arc<View>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.uri().path().starts_with(api::ROOT) {
+        return Ok(api::answer(&view, peer, request).await);
+    }
     Ok(route::answer(&view, request.method(), request.uri(), request.headers()))
 }

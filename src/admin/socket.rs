@@ -8,7 +8,7 @@ mod errors;
 mod events;
 mod history;
 mod info;
-mod orders;
+pub(in crate::admin) mod orders;
 mod servers;
 mod sessions;
 mod streams;
@@ -25,6 +25,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
+use crate::admin::audit::{self, Outcome};
 use crate::admin::socket::command::{Answer, Reply};
 use crate::admin::{View, spawn};
 
@@ -88,9 +89,17 @@ async fn converse(stream: UnixStream, view: &Arc<View>) -> std::io::Result<()> {
         for command in line.split(';') {
             match command::run(command, view, interactive) {
                 Reply::Answer(answer) => deliver(&mut write, answer).await?,
-                Reply::Order(order) => {
-                    let text = orders::give(view, order, who(&write)).await;
+                Reply::Change(change) => {
+                    let outcome = change.as_ref().map_or_else(|why| Outcome::Refused(why), |_| Outcome::Done);
+                    audit::write(&who(&write), command, outcome);
+                    let (Ok(text) | Err(text)) = change;
                     send(&mut write, text.as_bytes()).await?;
+                }
+                Reply::Order(order) => {
+                    let who = who(&write);
+                    let answer = view.order(order, &who).await;
+                    audit::write(&who, command, Outcome::of(&answer));
+                    send(&mut write, orders::in_words(&answer).as_bytes()).await?;
                 }
                 Reply::Prompt => interactive = !interactive,
                 Reply::Quit => return Ok(()),

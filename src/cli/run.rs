@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::app;
 use crate::cli::{BAD_CONFIG, check};
+use crate::{admin, app};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -25,6 +25,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         // Its errors are the habits of clients, a port scan for one; we count and log what matters of them.
         .filter_module("pingora", log::LevelFilter::Off)
         .filter_module("tidegate", checked.log.level)
+        // Who changed what is kept however quiet the rest is.
+        .filter_module(admin::AUDIT, log::LevelFilter::Info)
         .parse_default_env()
         .init();
     app::run(&checked, arguments.exit_with_stdin)?;

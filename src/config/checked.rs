@@ -21,6 +21,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::base::secret::Secret;
 use crate::config::diagnostic::Diagnostics;
 
@@ -103,6 +105,8 @@ pub struct Admin {
     /// `None`: `socket: off`.
     pub socket: Option<PathBuf>,
     pub token: Option<Secret>,
+    /// Who may change something over HTTP. Empty: nobody.
+    pub allow_changes_from: Vec<IpNet>,
 }
 
 /// None of them is zero. In a frontend the server's side holds the defaults, in a backend the client's side does.

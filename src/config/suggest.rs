@@ -2,7 +2,7 @@
 
 /// The nearest candidate, if it is near enough to be meant: a third of its letters may differ, swapped neighbours count
 /// once.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed: Vec<char> = word.to_lowercase().chars().take(64).collect();
     let letters_typed = letters(&typed);
     let (distance, best) = candidates

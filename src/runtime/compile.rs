@@ -74,7 +74,10 @@ pub fn compile(checked: &Checked, state: &State) -> Result<Snapshot, CompileErro
         clients: clients::clients(checked, state),
         plans: clients::plans(checked, state),
         ai,
-        admin: Admin { token: checked.admin.token.clone() },
+        admin: Admin {
+            token: checked.admin.token.clone(),
+            allow_changes_from: checked.admin.allow_changes_from.clone(),
+        },
         max_connections: checked.global.max_connections,
         max_body_memory: checked.global.max_body_memory,
         shutdown_grace: checked.global.shutdown_grace,

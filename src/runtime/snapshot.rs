@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
 use rustls::ServerConfig;
 
 use crate::acl::{Acl, Expression, IpSet};
@@ -130,6 +131,8 @@ pub struct Client {
 
 pub struct Admin {
     pub token: Option<Secret>,
+    /// Who may change something over HTTP.
+    pub allow_changes_from: Vec<IpNet>,
 }
 
 pub struct NamedPlan {

@@ -210,7 +210,7 @@ fn every_change_is_one_line_in_the_log() {
     }
     let lines = eventually("the lines", || {
         let lines: Vec<String> =
-            edge.process.stderr().into_iter().filter(|line| line.contains("server ai/one")).collect();
+            edge.process.stderr().into_iter().filter(|line| line.contains("server ai/one is set")).collect();
         (lines.len() >= 4).then_some(lines)
     });
     for (line, words) in lines.iter().zip([

@@ -9,6 +9,7 @@
 mod support;
 
 mod acl_values;
+mod admin_api;
 mod admin_state;
 mod ai_bodies;
 mod ai_in_stream;

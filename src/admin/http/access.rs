@@ -2,7 +2,7 @@
 //! Basic under any name, because that is what a browser can ask for.
 
 use hyper::HeaderMap;
-use hyper::header::AUTHORIZATION;
+use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use sha2::{Digest, Sha256};
 
 use super::base64;
@@ -23,6 +23,17 @@ pub fn is_allowed(token: Option<&Secret>, headers: &HeaderMap) -> bool {
     let Some(decoded) = base64::decode(credentials) else { return false };
     let Some(colon) = decoded.iter().position(|byte| *byte == b':') else { return false };
     decoded.get(colon + 1..).is_some_and(|password| equal(password, token.expose().as_bytes()))
+}
+
+/// For one who does not.
+pub const WHAT_TO_SEND: &str =
+    "send admin.token as `Authorization: Bearer TOKEN`, or as the password of HTTP Basic";
+
+/// What a browser asks for.
+pub fn challenge(headers: &mut HeaderMap) {
+    let basic = HeaderValue::from_static("Basic realm=\"tidegate (any name, the token as password)\"");
+    headers.insert(WWW_AUTHENTICATE, basic);
+    headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
 }
 
 /// In the same time wherever they differ: the digests are compared whole, and say nothing of the length either.

@@ -1,13 +1,12 @@
-//! What the admin listener answers to: paths, methods, the token.
+//! What the admin listener answers to beside the API: paths, methods, the token.
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, REFERRER_POLICY,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Method, Response, StatusCode, Uri};
-use serde::Serialize;
 
 use super::access;
 use crate::admin::View;
@@ -19,9 +18,7 @@ use crate::observe::exposition;
 const PATHS: &str = "\
 /stats          the stats page, for people
 /stats;csv      the same figures as HAProxy's CSV
-/api/v1/status  the same figures as JSON
-/api/v1/events  what has changed lately, as JSON
-/api/v1/streams the calls and event streams in flight, as JSON
+/api/v1/openapi.json  the API for programs: all figures, and changes
 /metrics        for Prometheus
 /health         200 while the process lives
 /ready          200 while it may take traffic
@@ -50,9 +47,6 @@ pub fn answer(view: &View, method: &Method, uri: &Uri, headers: &HeaderMap) -> R
         "/" => moved("/stats"),
         "/stats" => page(view),
         "/stats;csv" => respond(StatusCode::OK, TEXT, stats_csv::text(view)),
-        "/api/v1/status" => json(&view.report()),
-        "/api/v1/events" => json(&view.events(None)),
-        "/api/v1/streams" => json(&view.streams(usize::MAX)),
         "/metrics" => metrics(view, uri.query()),
         _ => {
             let body = format!("nothing here; there is:\n\n{PATHS}");
@@ -86,22 +80,9 @@ fn page(view: &View) -> Response<Full<Bytes>> {
     page
 }
 
-fn json(document: &impl Serialize) -> Response<Full<Bytes>> {
-    match serde_json::to_string(document) {
-        Ok(mut body) => {
-            body.push('\n');
-            respond(StatusCode::OK, "application/json", body)
-        }
-        Err(error) => respond(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
-    }
-}
-
 fn unauthorized() -> Response<Full<Bytes>> {
-    let body = "send admin.token as `Authorization: Bearer TOKEN`, or as the password of HTTP Basic\n";
-    let mut refused = respond(StatusCode::UNAUTHORIZED, TEXT, body.into());
-    let challenge = HeaderValue::from_static("Basic realm=\"tidegate (any name, the token as password)\"");
-    refused.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-    refused.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    let mut refused = respond(StatusCode::UNAUTHORIZED, TEXT, format!("{}\n", access::WHAT_TO_SEND));
+    access::challenge(refused.headers_mut());
     refused
 }
 
@@ -129,7 +110,8 @@ mod tests {
     fn every_path_is_documented() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/management.md");
         let page = std::fs::read_to_string(path).unwrap();
-        for path in PATHS.lines().filter_map(|line| line.split(' ').next()) {
+        let paths = PATHS.lines().filter_map(|line| line.split(' ').next());
+        for path in paths.filter(|path| !path.starts_with(crate::admin::http::api::ROOT)) {
             assert!(page.contains(&format!("\n| `{path}` |")), "{path} is not in docs/management.md");
         }
     }

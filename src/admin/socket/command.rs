@@ -18,6 +18,8 @@ use crate::runtime::orders::Order;
 #[derive(Debug)]
 pub enum Reply {
     Answer(Answer),
+    /// Something was changed, or was to be: what to answer when it was, and when it was not.
+    Change(Result<String, String>),
     /// Is to be given, and takes its time.
     Order(Order),
     /// Stays open after this, or no longer.
@@ -114,34 +116,34 @@ pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
     let text = match words.as_slice() {
         _ if let Some(order) = orders::parse(&words) => match order {
             Ok(order) => return Reply::Order(order),
-            Err(message) => message,
+            Err(message) => return Reply::Change(Err(message)),
         },
         ["prompt"] => return Reply::Prompt,
         ["quit"] => return Reply::Quit,
         // An empty line in a session is only somebody at the keyboard.
         [] if interactive => String::new(),
         ["help", rest @ ..] => help(&rest.join(" ")),
-        ["clear", "counters", "all", ..] => counters::clear(view, true),
-        ["clear", "counters"] => counters::clear(view, false),
-        ["clear", "table", rest @ ..] => table::clear(view, rest),
+        ["clear", "counters", "all", ..] => return told(counters::clear(view, true)),
+        ["clear", "counters"] => return told(counters::clear(view, false)),
+        ["clear", "table", rest @ ..] => return told(table::clear(view, rest)),
         ["set", "maxconn", "frontend", name, rest @ ..] => {
-            change::max_connections(view, name, rest.first().copied())
+            return told(change::max_connections(view, name, rest.first().copied()));
         }
-        ["set", "maxconn", "frontend"] => change::max_connections(view, "", None),
+        ["set", "maxconn", "frontend"] => return told(change::max_connections(view, "", None)),
         ["set", "maxconn", "global", rest @ ..] => {
-            change::max_connections_of_all(view, rest.first().copied())
+            return told(change::max_connections_of_all(view, rest.first().copied()));
         }
         ["set", "maxconn", "server", server, rest @ ..] => {
-            change::max_concurrent(view, server, rest.first().copied())
+            return told(change::max_concurrent(view, server, rest.first().copied()));
         }
-        ["set", "maxconn", "server"] => change::max_concurrent(view, "", None),
-        ["set", "table", rest @ ..] => table::set(view, rest),
-        ["disable", "server", server, ..] => change::put(view, server, Admin::Maint),
-        ["enable", "server", server, ..] => change::put(view, server, Admin::Ready),
-        ["set", "server", server, rest @ ..] => change::set(view, server, rest),
-        ["disable" | "enable" | "set", "server"] => change::put(view, "", Admin::Ready),
-        ["kill", "stream"] => streams::kill(view, ""),
-        ["kill", "stream", id, ..] => streams::kill(view, id),
+        ["set", "maxconn", "server"] => return told(change::max_concurrent(view, "", None)),
+        ["set", "table", rest @ ..] => return told(table::set(view, rest)),
+        ["disable", "server", server, ..] => return told(change::put(view, server, Admin::Maint)),
+        ["enable", "server", server, ..] => return told(change::put(view, server, Admin::Ready)),
+        ["set", "server", server, rest @ ..] => return Reply::Change(change::set(view, server, rest)),
+        ["disable" | "enable" | "set", "server"] => return told(change::put(view, "", Admin::Ready)),
+        ["kill", "stream"] => return Reply::Change(streams::kill(view, "")),
+        ["kill", "stream", id, ..] => return Reply::Change(streams::kill(view, id)),
         ["show", "history"] => history::list(view),
         ["show", "config"] => history::text(view, None),
         ["show", "config", number, ..] => history::text(view, Some(number)),
@@ -151,10 +153,10 @@ pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
         ["show", "errors", rest @ ..] => errors::text(view, rest),
         ["show", "sess"] => sessions::list(view, None),
         ["show", "sess", number, ..] => sessions::list(view, Some(number)),
-        ["shutdown", "session"] => sessions::shutdown(view, ""),
-        ["shutdown", "session", number, ..] => sessions::shutdown(view, number),
-        ["shutdown", "sessions", "server"] => sessions::shutdown_all(view, ""),
-        ["shutdown", "sessions", "server", server, ..] => sessions::shutdown_all(view, server),
+        ["shutdown", "session"] => return told(sessions::shutdown(view, "")),
+        ["shutdown", "session", number, ..] => return told(sessions::shutdown(view, number)),
+        ["shutdown", "sessions", "server"] => return told(sessions::shutdown_all(view, "")),
+        ["shutdown", "sessions", "server", server, ..] => return told(sessions::shutdown_all(view, server)),
         ["show", "events"] => events::text(view, None),
         ["show", "events", backend] => events::text(view, Some(backend)),
         ["show", "info"] => info::text(view),
@@ -173,6 +175,11 @@ pub fn run(line: &str, view: &Arc<View>, interactive: bool) -> Reply {
         _ => unknown(line),
     };
     Reply::Answer(Answer::Text(text))
+}
+
+/// As HAProxy's, these answer nothing when they are done.
+fn told(answer: String) -> Reply {
+    Reply::Change(if answer.is_empty() { Ok(answer) } else { Err(answer) })
 }
 
 /// `show stat <iid|proxy> <type> <sid>`: -1 is any, `type` adds up 1 (frontends), 2 (backends) and 4 (servers).

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use crate::admin::View;
 use crate::base::units::{parse_duration, parse_share};
 use crate::runtime::orders::{Answer, Order};
 use crate::runtime::store::ALL;
 
-/// The order that a command is; `None`: another command. `Err`: what is wrong with it.
+/// The order that a command is; `None`: another command. `Err`: what is wrong with it. The API orders in the
+/// same words.
 pub fn parse(words: &[&str]) -> Option<Result<Order, String>> {
     Some(match words {
         ["reload"] => Ok(Order::Reload),
@@ -60,12 +60,8 @@ fn rollback(rest: &[&str]) -> Result<Order, String> {
     Ok(Order::Rollback { to, write })
 }
 
-/// Gives it, and waits for what comes of it.
-pub async fn give(view: &View, order: Order, who: String) -> String {
-    let answer = match &view.orders {
-        Some(orders) => orders.give(order, who).await,
-        None => Answer::refused("no orders are taken here"),
-    };
+/// What is said of what came of it.
+pub fn in_words(answer: &Answer) -> String {
     format!("Success={}\n--\n{}\n", u8::from(answer.done), answer.message.trim_end())
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use log::info;
 
 use crate::admin::View;
-use crate::admin::socket::streams::word;
+use crate::admin::streams::word;
 use crate::base::clock::Tick;
 use crate::runtime::streams::Stream;
 

@@ -5,35 +5,23 @@ use std::num::NonZeroU32;
 use log::info;
 
 use crate::admin::View;
-use crate::admin::socket::change::{Found, find};
-
-/// As in the file.
-const MOST: u32 = 1_000_000;
+use crate::admin::change::{Found, MOST_CONCURRENT as MOST};
+use crate::admin::socket::change::{DOOR, find};
 
 /// `set maxconn server <backend>/<server> <N>`.
 pub fn max_concurrent(view: &View, server: &str, limit: Option<&str>) -> String {
     match find(&view.store.load(), server) {
-        Ok(found) => found.limit(view, limit),
+        Ok(found) => found.limit(view, limit).err().unwrap_or_default(),
         Err(message) => message.to_owned(),
     }
 }
 
 impl Found<'_> {
-    /// 0 is no limit. At the configured one it follows the file again.
-    pub(super) fn limit(&self, view: &View, text: Option<&str>) -> String {
-        let limit = match read(text, "Require <maxconn>.\n") {
-            Ok(limit) => limit,
-            Err(message) => return message,
-        };
-        let (configured, before) = (self.member.max_concurrent, self.member.limit());
-        let wanted = NonZeroU32::new(limit);
-        self.member.server.set_limit((wanted != configured).then_some(limit));
-        if wanted != before {
-            let text = |limit: Option<NonZeroU32>| limit.map_or("none".to_owned(), |limit| limit.to_string());
-            let [wanted, before, configured] = [wanted, before, configured].map(text);
-            self.tell(view, format_args!("max_concurrent {wanted} (was {before}, configured {configured})"));
-        }
-        String::new()
+    /// 0 is no limit.
+    pub(super) fn limit(&self, view: &View, text: Option<&str>) -> Result<(), String> {
+        let limit = read(text, "Require <maxconn>.\n")?;
+        self.set_limit(view, NonZeroU32::new(limit), DOOR);
+        Ok(())
     }
 }
 

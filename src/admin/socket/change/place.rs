@@ -3,21 +3,19 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::admin::View;
-use crate::admin::socket::change::Found;
+use crate::admin::change::Found;
+use crate::admin::socket::change::DOOR;
 use crate::runtime::events;
 
 const BY: &str = "by 'stats socket command'";
 
 impl Found<'_> {
     /// `addr <ip> [port <port>]`, or `addr file`. The answer is HAProxy's: what has changed.
-    pub(super) fn address(&self, view: &View, words: &[&str]) -> String {
-        let Some(server) = self.backend.servers.get(self.index) else { return String::new() };
+    pub(super) fn address(&self, view: &View, words: &[&str]) -> Result<String, String> {
+        let Some(server) = self.backend.servers.get(self.index) else { return Ok(String::new()) };
         let target = &server.target;
         let before = target.place();
-        let to = match read(words, before.port) {
-            Ok(to) => to,
-            Err(message) => return message,
-        };
+        let to = read(words, before.port)?;
         let file = &target.addresses;
         // At the file's own address it follows the file again.
         let to = to.filter(|to| to.port() != file.port || to.ip().to_string() != file.host);
@@ -26,7 +24,7 @@ impl Found<'_> {
         if (&host, port) == (&before.host, before.port) {
             // Where the file's address is the operator's too, there is no longer a difference.
             target.moved.set(to);
-            return format!("no need to change the addr {BY}\n");
+            return Ok(format!("no need to change the addr {BY}\n"));
         }
         target.moved.set(to);
         let mut parts = Vec::new();
@@ -41,9 +39,10 @@ impl Found<'_> {
         let (was_host, was_port) = (&before.host, before.port);
         self.tell(
             view,
+            DOOR,
             format_args!("address {host} port {port}{from_file} (was {was_host} port {was_port})"),
         );
-        format!("{} {BY}\n", parts.join(", "))
+        Ok(format!("{} {BY}\n", parts.join(", ")))
     }
 
     /// What is known of the server was learned at another address.
