@@ -17,6 +17,7 @@ mod ai_limits;
 mod ai_models;
 mod ai_routing;
 mod ai_usage;
+mod alerts;
 mod bad_answers;
 mod bad_requests;
 mod balance_kinds;

@@ -33,9 +33,11 @@ frontends:
 backends:
   ai: {servers: {one: {url: <one>, api_key: sk-live-of-server<n>}}}";
 
-fn text(edge: Option<&Edge>, start: &str, n: &str) -> String {
-    let text = edge.map_or_else(|| start.to_owned(), |_| start.to_owned());
-    SECRETS.iter().fold(text, |text, secret| text.replace(&format!("{secret}1"), &format!("{secret}{n}")))
+/// The same text with another end to each of its secrets.
+fn with(start: &str, end: &str) -> String {
+    SECRETS
+        .iter()
+        .fold(start.to_owned(), |text, secret| text.replace(&format!("{secret}1"), &format!("{secret}{end}")))
 }
 
 #[test]
@@ -45,9 +47,9 @@ fn no_door_shows_a_secret_of_the_file() {
     let edge = Edge::start(SECTIONS, &[("one", &one.url()), ("sink", &address), ("n", "1")]);
     let start = edge.text().replace("admin: {", "admin: {token: admin-token-of-ours1, ");
     let mut said = Vec::new();
-    edge.writes(text(None, &start, "1"));
+    edge.writes(with(&start, "1"));
     said.push(edge.obeys("reload"));
-    edge.writes(text(None, &start, "2"));
+    edge.writes(with(&start, "2"));
     let told = edge.tells(&["reload"]);
     // They are changed all the same, and that is said.
     for key in ["api_key: ", "clients.keys[anna].key: ", "alerts", "token: ", "routing_key: ", "webhook: "] {
@@ -66,14 +68,14 @@ fn no_door_shows_a_secret_of_the_file() {
         ("alerts:", "alerts"),
     ];
     for (from, to) in mistakes {
-        let good = text(None, &start, "2");
+        let good = with(&start, "2");
         assert!(good.contains(from), "{from}");
         edge.writes(good.replace(from, to));
         said.push(edge.refuses("reload"));
         let told = tidegate(&["reload", "-c", edge.file().to_str().unwrap()]);
         said.extend([told.out, told.complaint]);
     }
-    edge.writes(text(None, &start, "3"));
+    edge.writes(with(&start, "3"));
     said.push(edge.obeys("rollback"));
     said.push(edge.obeys("reload"));
     said.push(edge.obeys("rollback 1 write"));
