@@ -2,6 +2,7 @@
 
 use super::{ask, audit, change, is_wrong, json, node};
 use crate::support::http::Ask;
+use crate::support::wait::eventually;
 
 const ONE: &str = "/api/v1/servers/ai/one";
 
@@ -31,7 +32,7 @@ fn a_server_is_drained_weighed_and_taken_back() {
     assert_eq!((&back["set"]["state"], &back["set"]["weight"]), (&"ready".into(), &serde_json::Value::Null));
     assert_eq!(back["set"]["max_concurrent"], serde_json::Value::Null);
     assert_eq!(back["weight"], 50);
-    let lines = audit(&edge);
+    let lines = eventually("both lines", || Some(audit(&edge)).filter(|lines| lines.len() >= 2));
     assert_eq!(
         lines[0],
         r#"by="http 127.0.0.1" change="PATCH /api/v1/servers/ai/one {\"max_concurrent\":3,\"state\":\"drain\",\"weight\":7}" outcome=done"#
