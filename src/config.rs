@@ -20,7 +20,7 @@ mod tree;
 mod validity;
 mod value;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use checked::Checked;
 use diagnostic::Diagnostics;
@@ -98,6 +98,24 @@ fn load_bytes(path: &Path, bytes: Vec<u8>, environment: &dyn Environment) -> Res
             let good = e.utf8_error().valid_up_to();
             let line = e.as_bytes().iter().take(good).filter(|b| **b == b'\n').count() + 1;
             Err(Diagnostics::of_file(path, format!("not UTF-8 text: byte {good}, in line {line}")))
+        }
+    }
+}
+
+/// Where the instance of a file with mistakes may have its runtime socket: as far as that much of the file can be read. To
+/// ask whoever runs with it what is wrong, nothing else.
+pub fn likely_socket(path: &Path) -> Option<PathBuf> {
+    let text = String::from_utf8(Process.file(path).ok()?).ok()?;
+    let tree = tree::parse(text.strip_prefix('\u{feff}').unwrap_or(&text)).ok()?;
+    let setting = |section: &str, key: &str| match &tree.root.child(section)?.value.child(key)?.value.kind {
+        tree::Kind::Scalar(scalar) => Some(scalar.text.clone()).filter(|text| !text.contains("${")),
+        _ => None,
+    };
+    match setting("admin", "socket") {
+        Some(off) if off == "off" => None,
+        Some(socket) => Some(PathBuf::from(socket)),
+        None => {
+            Some(PathBuf::from(setting("global", "state_dir").unwrap_or("./state".into())).join("admin.sock"))
         }
     }
 }

@@ -69,10 +69,14 @@ impl Instance {
         let Some(file) = &self.config else {
             bail!("which instance? Give its configuration file (-c FILE) or its socket (--socket PATH)");
         };
-        // The file may have mistakes by now, and the instance runs all the same: then the socket has to be named.
-        let checked = config::load(file).map_err(|mistakes| {
-            anyhow::anyhow!("{mistakes}\nthe file has mistakes; name the socket instead: --socket PATH")
-        })?;
+        // The file may have mistakes by now, and the instance runs all the same: it is the one to say what is wrong.
+        let checked = match (config::load(file), config::likely_socket(file)) {
+            (Ok(checked), _) => checked,
+            (Err(_), Some(socket)) if socket.exists() => return Ok(socket),
+            (Err(mistakes), _) => {
+                bail!("{mistakes}\nthe file has mistakes; name the socket instead: --socket PATH")
+            }
+        };
         checked.admin.socket.with_context(|| format!("{} has `admin.socket: off`", file.display()))
     }
 }

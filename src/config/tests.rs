@@ -286,3 +286,18 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_with_mistakes_still_says_where_its_instance_listens() {
+    let path = std::env::temp_dir().join(format!("tidegate-likely-socket-{}.yaml", std::process::id()));
+    let likely = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        super::likely_socket(&path).map(|socket| socket.display().to_string())
+    };
+    assert_eq!(likely("fronteds: {}").as_deref(), Some("./state/admin.sock"));
+    assert_eq!(likely("global: {state_dir: /run/t, x: 1}").as_deref(), Some("/run/t/admin.sock"));
+    assert_eq!(likely("admin: {socket: /run/a.sock}\nx: 1").as_deref(), Some("/run/a.sock"));
+    assert_eq!((likely("admin: {socket: off}"), likely("a: [")), (None, None));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(super::likely_socket(&path), None);
+}
