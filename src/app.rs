@@ -11,12 +11,13 @@ mod reload;
 mod workers;
 
 use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use log::{info, warn};
+use log::{error, info, warn};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -261,11 +262,16 @@ impl AdminSocket {
     }
 }
 
+/// `None`: there is to be none, or the disk takes none. A node whose disk has become read-only serves on after a restart.
 fn admin_socket(checked: &Checked) -> anyhow::Result<Option<AdminSocket>> {
     let Some(path) = &checked.admin.socket else { return Ok(None) };
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent)
-            .with_context(|| format!("admin.socket: cannot make the directory {}", parent.display()))?;
+        match std::fs::create_dir_all(parent) {
+            Err(e) if is_not_writable(&e) => return Ok(without_socket(path, &e)),
+            made => {
+                made.with_context(|| format!("admin.socket: cannot make the directory {}", parent.display()))?
+            }
+        }
     }
     let open = || -> std::io::Result<AdminSocket> {
         let (socket, file) = bind::unix(path, OWNER_ONLY)?;
@@ -273,7 +279,24 @@ fn admin_socket(checked: &Checked) -> anyhow::Result<Option<AdminSocket>> {
         Ok(AdminSocket { listener: socket.into(), _file: file })
     };
     let hint = "if another tidegate runs here, stop it, or give this one another admin.socket";
-    Ok(Some(open().with_context(|| format!("admin.socket: {}: {hint}", path.display()))?))
+    match open() {
+        Err(e) if is_not_writable(&e) => Ok(without_socket(path, &e)),
+        opened => Ok(Some(opened.with_context(|| format!("admin.socket: {}: {hint}", path.display()))?)),
+    }
+}
+
+fn is_not_writable(why: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(why.kind(), NotFound | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
+}
+
+fn without_socket(path: &Path, why: &std::io::Error) -> Option<AdminSocket> {
+    error!(
+        "admin.socket: {} cannot be made: {why}. It goes on without: `tidegate reload`, `show`, `set` and the other \
+         commands reach nobody, and SIGHUP reloads. Make its directory writable, or set another, and restart",
+        path.display()
+    );
+    None
 }
 
 /// Who may send runtime commands.

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use checked::Checked;
 use diagnostic::Diagnostics;
-use source::{Environment, Process, Running};
+use source::{Environment, Process};
 
 pub use reader::Keys;
 pub use suggest::nearest;
@@ -36,17 +36,8 @@ pub(crate) const LARGEST_FILE: usize = 4_000_000;
 ///
 /// Warnings do not make it fail; they are in [`Checked::warnings`].
 pub fn load(path: &Path) -> Result<Checked, Diagnostics> {
-    load_from(path, &Process)
-}
-
-/// Like [`load`], for a process that runs by an earlier state of the file.
-pub fn load_again(path: &Path) -> Result<Checked, Diagnostics> {
-    load_from(path, &Running)
-}
-
-fn load_from(path: &Path, environment: &dyn Environment) -> Result<Checked, Diagnostics> {
-    match environment.file(path) {
-        Ok(bytes) => load_bytes(path, bytes, environment),
+    match Process.file(path) {
+        Ok(bytes) => load_bytes(path, bytes),
         Err(e) => Err(Diagnostics::of_file(path, format!("cannot read the configuration: {e}"))),
     }
 }
@@ -91,9 +82,9 @@ pub fn load_text(path: &Path, text: &str, environment: &dyn Environment) -> Resu
     }
 }
 
-fn load_bytes(path: &Path, bytes: Vec<u8>, environment: &dyn Environment) -> Result<Checked, Diagnostics> {
+fn load_bytes(path: &Path, bytes: Vec<u8>) -> Result<Checked, Diagnostics> {
     match String::from_utf8(bytes) {
-        Ok(text) => load_text(path, &text, environment),
+        Ok(text) => load_text(path, &text, &Process),
         Err(e) => {
             let good = e.utf8_error().valid_up_to();
             let line = e.as_bytes().iter().take(good).filter(|b| **b == b'\n').count() + 1;

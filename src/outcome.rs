@@ -166,7 +166,7 @@ impl Outcome {
                 401,
                 "invalid_api_key",
                 "invalid_request_error",
-                "The API key is missing or not known. Send it as `Authorization: Bearer KEY`.",
+                "The API key is missing or not known. Send it as `Authorization: Bearer KEY` or `x-api-key: KEY`.",
             ),
             Outcome::Limited(Limit::Requests) => error(
                 429,
@@ -186,12 +186,9 @@ impl Outcome {
                 "tokens",
                 "Too many tokens in the last minute. Wait as long as `retry-after` says, or ask for fewer.",
             ),
-            Outcome::Limited(Limit::Budget) => error(
-                429,
-                "insufficient_quota",
-                "insufficient_quota",
-                "The budget is used up.",
-            ),
+            Outcome::Limited(Limit::Budget) => {
+                error(429, "insufficient_quota", "insufficient_quota", "The budget is used up.")
+            }
             Outcome::Limited(Limit::BudgetInFlight) => error(
                 429,
                 "rate_limit_exceeded",

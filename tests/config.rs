@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tidegate::config::load_text;
-use tidegate::config::source::Environment;
+use tidegate::config::source::{Environment, NoDirectory};
 
 /// What the files of this test refer to, so that they mean the same on every machine.
 struct Fixed;
@@ -59,8 +59,15 @@ impl Environment for Fixed {
         self.why_no_file(path)
     }
 
-    fn why_no_directory(&self, path: &Path) -> Option<String> {
-        path.starts_with("a_file").then(|| "it is a file, not a directory".to_owned())
+    fn why_no_directory(&self, path: &Path) -> Option<NoDirectory> {
+        let no = match path.to_str()?.split('/').next()? {
+            "a_file" => NoDirectory::Taken("it is a file, not a directory".to_owned()),
+            "read_only" => NoDirectory::NotWritable(
+                "`read_only` cannot be written to: Read-only file system (os error 30)".to_owned(),
+            ),
+            _ => return None,
+        };
+        Some(no)
     }
 
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {

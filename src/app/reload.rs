@@ -100,7 +100,7 @@ impl Reloader {
     pub async fn reload(&self, who: &str) -> Answer {
         let file = &self.fixed.file;
         info!("reload: reading {} (ordered by {who})", file.display());
-        self.put(config::load_again(file), who).await
+        self.put(config::load(file), who).await
     }
 
     async fn put(&self, loaded: Result<Checked, Diagnostics>, who: &str) -> Answer {

@@ -83,8 +83,6 @@ impl Command {
     /// # Errors
     /// There is no instance, or it did not answer.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let words =
-            |command: &str, of: &Words| of.instance.tell(&format!("{command} {}", of.words.join(" ")));
         match self {
             Command::Reload(Reload { instance, canary: Some(share), time, .. }) => {
                 instance.tell(&format!("reload canary {share} for {time}"))
@@ -104,9 +102,51 @@ impl Command {
             }
             Command::Drain(Drain { instance, undo: false }) => instance.tell("drain"),
             Command::Drain(Drain { instance, undo: true }) => instance.tell("undrain"),
-            Command::Show(of) => words("show", of),
-            Command::Set(of) => words("set", of),
-            Command::Kill(of) => words("kill", of),
+            Command::Show(of) => of.tell("show", |_| true),
+            Command::Set(of) => of.tell("set", was_set),
+            Command::Kill(of) => of.tell("kill", was_killed),
         }
+    }
+}
+
+impl Words {
+    fn tell(&self, command: &str, is_done: fn(&str) -> bool) -> anyhow::Result<ExitCode> {
+        self.instance.tell_and_judge(&format!("{command} {}", self.words.join(" ")), is_done)
+    }
+}
+
+/// Nothing to say; of an address what has changed, or that it is there already.
+fn was_set(answer: &str) -> bool {
+    let begins = ["IP changed from ", "port changed from ", "no need to change the addr by "];
+    answer.is_empty() || begins.iter().any(|begin| answer.starts_with(begin))
+}
+
+/// It says what; a stream that ended in the same moment leaves nothing to say.
+fn was_killed(answer: &str) -> bool {
+    answer.is_empty() || answer.starts_with("Ended ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_told_from_what_was_done() {
+        let by = "by 'stats socket command'";
+        for done in ["", &format!("IP changed from 'a' to 'b', port changed from '1' to '2' {by}")] {
+            assert!(was_set(done), "{done}");
+        }
+        assert!(was_set(&format!("port changed from '1' to '2' {by}")));
+        assert!(was_set(&format!("no need to change the addr {by}")));
+        for refused in [
+            "No such server.",
+            "Unknown command, but maybe one of the following ones is a better match:",
+            "no need to change the addr, problem converting port 'x' to an int by 'stats socket command'",
+        ] {
+            assert!(!was_set(refused), "{refused}");
+        }
+        assert!(was_killed("Ended stream 1 (request a). What it took until now is counted and paid."));
+        assert!(!was_killed("No such stream: 99999. 'kill stream' takes the number in the first column"));
+        assert!(!was_killed("Which one? 'kill stream' takes the number"));
     }
 }

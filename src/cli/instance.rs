@@ -34,14 +34,22 @@ impl Instance {
     /// # Errors
     /// There is no instance, or it did not answer.
     pub fn tell(&self, command: &str) -> anyhow::Result<ExitCode> {
+        self.tell_and_judge(command, |_| true)
+    }
+
+    /// The same for a command that is no order: `is_done` knows by its answer.
+    ///
+    /// # Errors
+    /// There is no instance, or it did not answer.
+    pub fn tell_and_judge(&self, command: &str, is_done: impl Fn(&str) -> bool) -> anyhow::Result<ExitCode> {
         let answer = self.ask(command)?;
-        let (text, code) = match (answer.strip_prefix(DONE), answer.strip_prefix(REFUSED)) {
-            (Some(text), _) => (text, ExitCode::SUCCESS),
-            (_, Some(text)) => (text, ExitCode::FAILURE),
-            (None, None) => (&*answer, ExitCode::SUCCESS),
+        let (text, done) = match (answer.strip_prefix(DONE), answer.strip_prefix(REFUSED)) {
+            (Some(text), _) => (text.trim_end(), true),
+            (_, Some(text)) => (text.trim_end(), false),
+            (None, None) => (answer.trim_end(), is_done(answer.trim_end())),
         };
-        writeln!(std::io::stdout(), "{}", text.trim_end())?;
-        Ok(code)
+        writeln!(std::io::stdout(), "{text}")?;
+        Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn ask(&self, command: &str) -> anyhow::Result<String> {

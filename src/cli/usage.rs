@@ -12,9 +12,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::check;
+use super::check::report;
 use crate::base::clock;
 use crate::cli::BAD_CONFIG;
+use crate::config;
 use crate::ledger;
 use crate::ledger::compare::Comparison;
 use crate::ledger::query::{self, By, Question, Report};
@@ -97,11 +98,14 @@ fn state_dir(arguments: &Arguments) -> Option<(PathBuf, bool)> {
     let Some(file) = &arguments.config else {
         return Some((arguments.state_dir.clone().unwrap_or_else(|| STATE_DIR.into()), false));
     };
-    let Some(checked) = check::load(file) else {
-        check::report("`tidegate usage --state-dir DIR` needs no configuration");
-        return None;
-    };
-    Some((checked.global.state_dir, checked.ai.ledger.is_none()))
+    // Its warnings are for who starts or checks it.
+    match config::load(file) {
+        Ok(checked) => Some((checked.global.state_dir, checked.ai.ledger.is_none())),
+        Err(mistakes) => {
+            report(&format!("{mistakes}\n`tidegate usage --state-dir DIR` needs no configuration"));
+            None
+        }
+    }
 }
 
 fn no_ledger(dir: &Path, off: bool) -> String {

@@ -4,6 +4,8 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
+use super::source::NoDirectory;
+
 /// Why a file could not be appended to or made at this path.
 pub(super) fn why_no_file(path: &Path) -> Option<String> {
     match std::fs::metadata(path) {
@@ -39,17 +41,18 @@ fn why_no_entry(path: &Path) -> Option<String> {
 }
 
 /// Why this could not be a directory to write to, itself or after it and what leads to it are made.
-pub(super) fn why_no_directory(path: &Path) -> Option<String> {
+pub(super) fn why_no_directory(path: &Path) -> Option<NoDirectory> {
+    use NoDirectory::{NotWritable, Taken};
     for (i, place) in path.ancestors().enumerate() {
         let place = if place.as_os_str().is_empty() { Path::new(".") } else { place };
         match std::fs::metadata(place) {
-            Ok(there) if there.is_dir() => return why_not_writable(place),
-            Ok(_) if i == 0 => return Some("it is a file, not a directory".to_owned()),
-            Ok(_) => return Some(format!("`{}` is not a directory", place.display())),
+            Ok(there) if there.is_dir() => return why_not_writable(place).map(NotWritable),
+            Ok(_) if i == 0 => return Some(Taken("it is a file, not a directory".to_owned())),
+            Ok(_) => return Some(Taken(format!("`{}` is not a directory", place.display()))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             // A file in the middle of the path: the place itself is found further up.
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => {}
-            Err(e) => return Some(format!("`{}`: {e}", place.display())),
+            Err(e) => return Some(NotWritable(format!("`{}`: {e}", place.display()))),
         }
     }
     None
@@ -106,8 +109,12 @@ mod tests {
 
         assert_eq!(why_no_directory(&directory), None);
         assert_eq!(why_no_directory(&directory.join("a/b")), None);
-        assert!(why_no_directory(&file).unwrap().contains("it is a file"));
-        assert!(why_no_directory(&file.join("a/b")).unwrap().contains("file` is not a directory"));
+        let taken = |path: &Path| match why_no_directory(path) {
+            Some(NoDirectory::Taken(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(taken(&file).contains("it is a file"));
+        assert!(taken(&file.join("a/b")).contains("file` is not a directory"));
 
         let left: Vec<_> = std::fs::read_dir(&directory).unwrap().collect();
         assert_eq!(left.len(), 1);
@@ -115,9 +122,8 @@ mod tests {
     }
 
     #[test]
-    fn a_read_only_place_is_refused() {
-        assert!(
-            why_no_directory(Path::new("/proc/tidegate")).is_none_or(|why| why.contains("cannot be written"))
-        );
+    fn a_read_only_place_is_told_from_one_that_is_taken() {
+        let why = why_no_directory(Path::new("/proc/tidegate"));
+        assert!(!matches!(why, Some(NoDirectory::Taken(_))), "{why:?}");
     }
 }

@@ -31,7 +31,7 @@ pub trait Environment {
     }
 
     /// Why a directory could not be made and written to, if so. Makes nothing.
-    fn why_no_directory(&self, _path: &Path) -> Option<String> {
+    fn why_no_directory(&self, _path: &Path) -> Option<NoDirectory> {
         None
     }
 
@@ -39,6 +39,16 @@ pub trait Environment {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
+}
+
+/// Why there is no directory to write to, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoDirectory {
+    /// Something else is there: the file is wrong.
+    Taken(String),
+    /// The system does not let us write there. The disk may have become read-only since yesterday, which is no mistake of the
+    /// file, and no reason not to start with it.
+    NotWritable(String),
 }
 
 /// The process's own variables and the disk.
@@ -74,38 +84,8 @@ impl Environment for Process {
         place::why_no_socket(path)
     }
 
-    fn why_no_directory(&self, path: &Path) -> Option<String> {
+    fn why_no_directory(&self, path: &Path) -> Option<NoDirectory> {
         place::why_no_directory(path)
-    }
-}
-
-/// The same for a process that runs by a configuration already: its directories cannot change before a restart, so what has
-/// become of them since (a disk that is read-only by now) is no mistake of a new file, and no reason to refuse it.
-pub struct Running;
-
-impl Environment for Running {
-    fn variable(&self, name: &str) -> Option<String> {
-        Process.variable(name)
-    }
-
-    fn is_not_text(&self, name: &str) -> bool {
-        Process.is_not_text(name)
-    }
-
-    fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
-        Process.file(path)
-    }
-
-    fn why_no_file(&self, path: &Path) -> Option<String> {
-        Process.why_no_file(path)
-    }
-
-    fn why_no_socket(&self, path: &Path) -> Option<String> {
-        Process.why_no_socket(path)
-    }
-
-    fn why_no_directory(&self, path: &Path) -> Option<String> {
-        if path.is_dir() { None } else { Process.why_no_directory(path) }
     }
 }
 

@@ -112,17 +112,18 @@ impl<T: Fn(Change)> Writer<T> {
         self.tell_lost(stop);
     }
 
-    /// Writes what waits; of a steady flow whole batches only, after the first.
+    /// Writes what waits; of a steady flow whole batches only, after the first. After trouble all that had waited: only
+    /// then is it over, and its number whole.
     fn write_all(&mut self, stop: bool) -> Result<(), Error> {
         self.open()?;
-        let mut first = true;
+        let mut due = if self.trouble.is_some() { self.shared.queue.lock().backlog.len() } else { 1 };
         loop {
             let mut queue = self.shared.queue.lock();
-            if !first && !stop && queue.backlog.len() < BATCH {
+            if due == 0 && !stop && queue.backlog.len() < BATCH {
                 return Ok(());
             }
-            first = false;
             let Some(block) = queue.backlog.take() else { return Ok(()) };
+            due = due.saturating_sub(block.len());
             let len = u64::try_from(block.len()).unwrap_or(u64::MAX);
             self.shared.in_hand.store(len, Ordering::Relaxed);
             drop(queue);

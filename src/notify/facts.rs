@@ -110,12 +110,9 @@ fn tiers(event: &Event) -> (What, String) {
 
 fn budget(event: &Event) -> (What, String) {
     let used_up = event.to == "used_up";
-    let then = if used_up {
-        "its calls are refused until then"
-    } else {
-        "with nothing left its calls will be refused"
-    };
-    let text = format!("{} has spent {}; {then}", event.subject, event.why);
+    let then =
+        if used_up { "calls are refused until then" } else { "with nothing left calls will be refused" };
+    let text = format!("spent by {}: {}; {then}", event.subject, event.why);
     (What::Budget { used_up, anew: event.expected }, text)
 }
 

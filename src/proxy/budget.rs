@@ -77,9 +77,11 @@ fn payers(context: &Context) -> impl Iterator<Item = &Allowance> {
 fn tell(context: &Context, crossing: &Crossing) {
     let Some(budget) = payers(context).nth(crossing.account) else { return };
     let &Crossing { level, spent, cap, .. } = crossing;
+    let near = cap.mark(Level::Alert);
     let spending = Spending {
         subject: &budget.payer.to_string(),
         used_up: level == Level::UsedUp,
+        was_near: near < cap.mark(Level::UsedUp) && spent >= near,
         spent,
         cap: cap.micro_dollars,
         period: match cap.per {

@@ -3,10 +3,11 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::support::edge::{Edge, Settings, server_of};
+use crate::support::edge::{Edge, Settings, check, configuration, server_of};
 use crate::support::http::{Ask, Connection, Cut, ok};
 use crate::support::rude::{EVENT_STREAM_HEAD, endless_stream, event, stalls_after};
 use crate::support::scratch::Scratch;
+use crate::support::tmpfs::Tmpfs;
 use crate::support::upstream::Upstream;
 use crate::support::wait::{DEADLINE, timed, until};
 
@@ -37,6 +38,30 @@ backends:
         assert_eq!(server_of(&Connection::open(*address).ask(&Ask::get("/v1/models"))), "one");
     }
     assert_eq!(edge.addresses("web").len(), 2);
+}
+
+/// A node whose disk became read-only has to come back after a restart.
+#[test]
+fn a_read_only_disk_keeps_nobody_from_starting() {
+    let (directory, one) = (Scratch::new(), Upstream::named("one"));
+    let Some(disk) = Tmpfs::mount(&directory.path().join("state"), 1 << 20) else { return };
+    disk.set_writable(false);
+    let text = configuration(&Settings::default(), directory.path(), SECTIONS, &[("one", &one.url())]);
+    let text = text.replace("/admin.sock", "/state/admin.sock");
+    let checked = check(&directory.write("tidegate.yaml", &text));
+    let warned = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert_eq!(checked.status.code(), Some(0), "{warned}");
+    for part in
+        ["warning: nothing can be kept in `state_dir`", "warning: no `socket` can be made at", "2 warnings"]
+    {
+        assert!(warned.contains(part), "{part}: {warned}");
+    }
+    let edge = Edge::start_text(directory, &text);
+    assert_eq!(edge.servers(1), ["one"]);
+    edge.says("state/admin.sock cannot be made: Read-only file system");
+    edge.process.signal("HUP");
+    edge.says("is in force");
+    drop(disk);
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Reloader {
     pub async fn attempt(&self, share: u64, who: &str) -> (Answer, Option<Arc<Canary>>) {
         let file = &self.fixed.file;
         info!("canary: reading {} (ordered by {who})", file.display());
-        let ready = match self.ready(config::load_again(file)).await {
+        let ready = match self.ready(config::load(file)).await {
             Ok(ready) => ready,
             Err(refused) => return (refused, None),
         };

@@ -11,7 +11,7 @@ use log::{info, warn};
 use super::Reloader;
 use crate::base::clock;
 use crate::config;
-use crate::config::source::Running;
+use crate::config::source::Process;
 use crate::history::{self, History};
 use crate::runtime::events;
 use crate::runtime::orders::Answer;
@@ -26,7 +26,7 @@ impl Reloader {
         };
         info!("rollback: to number {number} (ordered by {who})");
         let file = &self.fixed.file;
-        let loaded = config::load_text(file, &text, &Running);
+        let loaded = config::load_text(file, &text, &Process);
         let mut answer = self.put(loaded, &format!("rollback to {number} by {who}")).await;
         if !answer.done {
             return answer;
@@ -95,7 +95,7 @@ impl Reloader {
                 "{why}; another configuration is in force meanwhile, so nothing is put back"
             ));
         }
-        let loaded = config::load_text(&self.fixed.file, &before, &Running);
+        let loaded = config::load_text(&self.fixed.file, &before, &Process);
         let mut answer = self.put(loaded, "guard").await;
         if answer.done {
             events::rolled_back(&self.shared.state, why);

@@ -10,6 +10,7 @@ use crate::config::checked::{Admin, Global};
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::reader::{Keys, Map};
 use crate::config::section::network;
+use crate::config::source::NoDirectory;
 use crate::config::value::{LONGEST_SOCKET, Value};
 
 pub(super) const KEYS: &[&Keys] = &[&ADMIN];
@@ -76,9 +77,21 @@ fn socket(value: Value<'_>) -> Option<PathBuf> {
         );
     }
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-    if let Some(why) = parent.and_then(|p| value.context.environment.why_no_directory(p)) {
-        let message = format!("`socket` cannot be `{}`: {why}", value.shown());
-        return value.reject(Code::Unreadable, message, "its directory is made at the start, if it can be");
+    match parent.and_then(|p| value.context.environment.why_no_directory(p)) {
+        None => {}
+        Some(NoDirectory::Taken(why)) => {
+            let message = format!("`socket` cannot be `{}`: {why}", value.shown());
+            return value.reject(
+                Code::Unreadable,
+                message,
+                "its directory is made at the start, if it can be",
+            );
+        }
+        Some(NoDirectory::NotWritable(why)) => {
+            let message = format!("no `socket` can be made at `{}`: {why}", value.shown());
+            let hint = "a start goes on without it: there are no runtime commands then, and SIGHUP reloads";
+            value.context.report(Diagnostic::warning(Code::Unreadable, value.span(), message).hint(hint));
+        }
     }
     Some(path)
 }

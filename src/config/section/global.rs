@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::checked::{Global, Threads};
-use crate::config::diagnostic::Code;
+use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::reader::{Keys, Map};
+use crate::config::source::NoDirectory;
 use crate::config::value::{LONGEST, Value};
 
 pub(super) const KEYS: &[&Keys] = &[&GLOBAL];
@@ -58,10 +59,18 @@ fn threads(value: Value<'_>) -> Option<Threads> {
 fn state_dir(value: Value<'_>) -> Option<PathBuf> {
     let path = value.path()?;
     match value.context.environment.why_no_directory(&path) {
-        None => Some(path),
-        Some(why) => {
+        None => {}
+        Some(NoDirectory::Taken(why)) => {
             let message = format!("`state_dir` cannot be `{}`: {why}", value.shown());
-            value.reject(Code::Unreadable, message, "a directory, or a path where one can be made")
+            return value.reject(Code::Unreadable, message, "a directory, or a path where one can be made");
+        }
+        Some(NoDirectory::NotWritable(why)) => {
+            let message = format!("nothing can be kept in `state_dir`, `{}`: {why}", value.shown());
+            value.context.report(Diagnostic::warning(Code::Unreadable, value.span(), message).hint(
+                "until it can: the ledger is in memory only, no configuration is kept to roll back to, and a runtime \
+                 socket there cannot be made",
+            ));
         }
     }
+    Some(path)
 }

@@ -89,14 +89,16 @@ fn a_directory_that_cannot_be_made_is_waited_for() {
     std::fs::write(&inner, "a file").unwrap();
     let (tell, told) = mpsc::channel();
     let ledger = Ledger::start(&inner, Keep::default(), move |change| tell.send(change).unwrap());
-    ledger.record(call());
+    for _ in 0..1500 {
+        ledger.record(call());
+    }
     let why = degraded(&told);
     assert!(why.starts_with("cannot make the directory"), "{why}");
-    assert_eq!(ledger.figures(), Figures { pending: 1, lost: 0, written: 0, durable: false });
+    assert_eq!(ledger.figures(), Figures { pending: 1500, lost: 0, written: 0, durable: false });
     std::fs::remove_file(&inner).unwrap();
-    assert_eq!(recovered(&told), 1);
+    assert_eq!(recovered(&told), 1500, "more than one batch");
     ledger.flush_and_stop(PATIENCE);
-    assert_eq!(ledger.figures(), Figures { pending: 0, lost: 0, written: 1, durable: true });
+    assert_eq!(ledger.figures(), Figures { pending: 0, lost: 0, written: 1500, durable: true });
 }
 
 #[test]

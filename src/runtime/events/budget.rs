@@ -17,6 +17,8 @@ pub struct Spending<'a> {
     pub subject: &'a str,
     /// All of it is spent, and calls are refused; else it came to its `alert_at`.
     pub used_up: bool,
+    /// Whether it had come to its `alert_at` before, which was told then.
+    pub was_near: bool,
     /// Micro-dollars.
     pub spent: u64,
     /// Micro-dollars.
@@ -29,26 +31,24 @@ pub struct Spending<'a> {
 
 /// Tells that a budget came to a mark. Once for each mark and period: whoever counts the money knows.
 pub fn budget(state: &State, spending: &Spending<'_>) {
-    let &Spending { subject, used_up, spent, cap, period, anew } = spending;
+    let &Spending { subject, used_up, was_near, spent, cap, anew, .. } = spending;
     let why = words(spending);
     let (tone, from, to) = if used_up {
-        (Tone::Alarm, "nearly_used_up", "used_up")
+        (Tone::Alarm, if was_near { "nearly_used_up" } else { "in_budget" }, "used_up")
     } else {
         (Tone::Worse, "in_budget", "nearly_used_up")
     };
     let level = if used_up { Level::Error } else { Level::Warn };
     let then = if used_up {
-        "its calls are refused until then. To let them through, raise the budget and reload"
+        "calls are refused until then. To let them through, raise the budget and reload"
     } else {
-        "with nothing left its calls will be refused until then"
+        "with nothing left calls will be refused until then"
     };
-    log!(level, "budget: {subject} has spent {why}; {then}. `tidegate usage` shows on what");
+    log!(level, "budget: spent by {subject}: {why}; {then}. `tidegate usage` shows on what");
     let subject = Cow::Owned(subject.to_owned());
     let mut event = Word { kind: EventKind::Budget, tone, subject, from, to, why }.event();
     event.expected = Some(anew.saturating_sub(clock::unix_time()));
     event.figures = vec![("spent_usd", dollars(spent)), ("budget_usd", dollars(cap))];
-    let days = if period == "day" { 1.0 } else { 31.0 };
-    event.figures.push(("period_days", days));
     state.events.push(event);
 }
 
@@ -68,13 +68,14 @@ fn words(spending: &Spending<'_>) -> String {
     )
 }
 
-/// `$50`, `$40.12`, `$0.000150`: cents, and below a cent all there is.
-pub fn money(micro_dollars: u64) -> String {
+/// `$50`, `$40.12`, `$0.049983`: cents, and below ten dollars all there is.
+fn money(micro_dollars: u64) -> String {
     let (whole, rest) = (micro_dollars / 1_000_000, micro_dollars % 1_000_000);
-    match (whole, rest) {
-        (_, 0) => format!("${whole}"),
-        (0, 1..10_000) => format!("$0.{rest:06}"),
-        _ => format!("${whole}.{:02}", rest / 10_000),
+    let digits = format!("{rest:06}");
+    let needed = if whole < 10 { digits.trim_end_matches('0').len().max(2) } else { 2 };
+    match rest {
+        0 => format!("${whole}"),
+        _ => format!("${whole}.{}", digits.get(..needed).unwrap_or(&digits)),
     }
 }
 
@@ -88,22 +89,25 @@ mod tests {
         let state = State::new(Clock::fake());
         let anew = Duration::from_secs(20_779 * 86_400);
         let (subject, spent, cap) = ("client mobile", 40_129_999, 50_000_000);
-        budget(&state, &Spending { subject, used_up: false, spent, cap, period: "day", anew });
+        let near = Spending { subject, used_up: false, was_near: false, spent, cap, period: "day", anew };
+        budget(&state, &near);
         let event = state.events.recent(1).remove(0);
         assert_eq!(event.why, "$40.12 of the $50 for this day; it begins anew on 2026-11-22 at 00:00 UTC");
         assert_eq!((event.subject, event.backend, event.tone), ("client mobile".into(), None, Tone::Worse));
-        assert_eq!(event.figures[0], ("spent_usd", 40.129_999));
-        budget(
-            &state,
-            &Spending { subject: "all clients", used_up: true, spent: cap, cap, period: "month", anew },
-        );
-        let event = state.events.recent(1).remove(0);
-        assert_eq!((event.to, event.tone), ("used_up".into(), Tone::Alarm));
+        assert_eq!(event.figures, [("spent_usd", 40.129_999), ("budget_usd", 50.0)]);
+        for (was_near, from) in [(true, "nearly_used_up"), (false, "in_budget")] {
+            let (subject, period) = ("all clients", "month");
+            budget(&state, &Spending { subject, used_up: true, was_near, spent: cap, period, ..near });
+            let event = state.events.recent(1).remove(0);
+            assert_eq!((&*event.from, &*event.to, event.tone), (from, "used_up", Tone::Alarm));
+        }
     }
 
     #[test]
-    fn money_is_in_cents_and_in_all_its_digits_below_one() {
-        let shown = [0, 150, 9_999, 10_000, 999_999, 1_000_000, 20_005_000_000].map(money);
-        assert_eq!(shown, ["$0", "$0.000150", "$0.009999", "$0.01", "$0.99", "$1", "$20005"]);
+    fn money_is_in_cents_and_in_all_its_digits_below_ten_dollars() {
+        let shown = [0, 150, 49_983, 50_000, 500_000, 1_000_000, 9_999_990].map(money);
+        assert_eq!(shown, ["$0", "$0.00015", "$0.049983", "$0.05", "$0.50", "$1", "$9.99999"]);
+        let shown = [10_000_000, 40_129_999, 20_005_000_000].map(money);
+        assert_eq!(shown, ["$10", "$40.12", "$20005"]);
     }
 }

@@ -27,8 +27,8 @@ fn marks_are_told_once_each() {
         is_used_up(&till.spends("sk-app", 1));
     }
     assert_eq!(till.marks(), both);
-    assert_eq!(till.edge.told("budget: client app has spent"), 2, "one line each");
-    till.edge.says("$0.001000 of the $0.001000 for this day");
+    assert_eq!(till.edge.told("budget: spent by client app: "), 2, "one line each");
+    till.edge.says("$0.001 of the $0.001 for this day");
 
     let events = till.edge.events();
     let used_up = events.iter().find(|event| event["to"] == "used_up").unwrap();
@@ -65,6 +65,8 @@ fn each_payer_has_its_own_mark() {
         mark("plan p", "nearly_used_up"),
     ];
     assert_eq!(marks, wanted);
+    let used_up = till.edge.events().into_iter().find(|event| event["to"] == "used_up").unwrap();
+    assert_eq!(used_up["from"], "in_budget", "with alert_at: 100% nothing was told before");
 }
 
 #[test]

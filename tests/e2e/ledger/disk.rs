@@ -55,6 +55,36 @@ fn a_directory_that_may_not_be_written_is_told_and_caught_up_with() {
     assert_eq!(told, 1, "one line, not one for each try");
 }
 
+/// A restart changes nothing about that: it serves, and budgets know what was spent before.
+#[test]
+fn a_disk_that_is_read_only_before_the_start_is_told_and_caught_up_with() {
+    let directory = Scratch::new();
+    let Some(disk) = Tmpfs::mount(&directory.path().join("state"), 1 << 20) else { return };
+    let terms = Terms { ai: "\n  budget: {usd: 1}", ..Terms::default() };
+    let till = Till::within(directory, &terms, provider());
+    calls(&till, 3);
+    UsageDb::of(&till.edge).comes_to(3);
+    let directory = till.stop();
+    disk.set_writable(false);
+    let till = Till::within(directory, &terms, provider());
+    till.edge.says("warning: nothing can be kept in `state_dir`");
+    let mut usage = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    let asked = usage.args(["usage", "-c"]).arg(till.edge.directory.path().join("tidegate.yaml")).output();
+    let asked = asked.unwrap();
+    assert!(asked.status.success() && asked.stderr.is_empty(), "warnings are for the start: {asked:?}");
+    assert_eq!(till.spent("all", ""), 30);
+    calls(&till, 20);
+    becomes(&till.edge, "degraded");
+    till.reload(&Terms { ai: "\n  budget: {usd: 2}", ..terms });
+    disk.set_writable(true);
+    becomes(&till.edge, "durable");
+    let book = UsageDb::of(&till.edge);
+    book.comes_to(23);
+    book.is_sound();
+    till.stop();
+    drop(disk);
+}
+
 #[test]
 fn a_full_disk_is_told_and_caught_up_with() {
     let directory = Scratch::new();
