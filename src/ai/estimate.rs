@@ -13,6 +13,9 @@ const MOST_BYTES: f64 = 16.0;
 /// Tokens of an answer nobody has seen the like of.
 const PRIOR_COMPLETION: f64 = 300.0;
 
+/// Longest answer that counts as such: no sample, be it ever so absurd, moves what is typical by more than 2,048 tokens.
+const MOST_COMPLETION: u64 = 32_768;
+
 /// Share of the newest call in what is learned.
 const NEWEST: f64 = 1.0 / 16.0;
 
@@ -56,7 +59,7 @@ impl Ratios {
     pub fn learn(&self, body_bytes: u64, usage: &Usage) {
         self.prompt_bytes.learn_ratio(body_bytes, usage.prompt);
         if let Some(completion) = usage.completion {
-            self.completion.learn(number(completion));
+            self.completion.learn(number(completion.min(MOST_COMPLETION)));
         }
     }
 
@@ -150,6 +153,19 @@ mod tests {
     }
 
     #[test]
+    fn one_absurd_answer_does_not_spoil_what_is_typical() {
+        let ratios = Ratios::default();
+        ratios.learn(4000, &usage(1000, 50_000_000));
+        let spoilt = ratios.typical_completion();
+        assert!(spoilt < 2400, "{spoilt}");
+        for _ in 0..64 {
+            ratios.learn(4000, &usage(1000, 300));
+        }
+        let recovered = ratios.typical_completion();
+        assert!((300..350).contains(&recovered), "{recovered}");
+    }
+
+    #[test]
     fn what_is_unknown_teaches_nothing() {
         let ratios = Ratios::default();
         ratios.learn(1_000_000, &Usage::default());
@@ -172,7 +188,7 @@ mod tests {
             for tokens in [ratios.prompt_tokens(16_000), ratios.completion_tokens(16_000)] {
                 prop_assert!((1000..=16_000).contains(&tokens));
             }
-            prop_assert!(ratios.typical_completion() >= 1);
+            prop_assert!((1..=MOST_COMPLETION).contains(&ratios.typical_completion()));
         }
     }
 }

@@ -83,6 +83,48 @@ fn reasoning_that_is_only_in_the_total_is_completion() {
 }
 
 #[test]
+fn a_total_that_no_reasoning_explains_is_not_believed() {
+    let told = |total: u64| {
+        let text =
+            format!(r#"{{"usage":{{"prompt_tokens":10,"completion_tokens":5,"total_tokens":{total}}}}}"#);
+        answer(Chat, &text)
+    };
+    assert_eq!(told(15 + 262_144), counts(10, 262_149, None, None));
+    assert_eq!(told(15 + 262_145), counts(10, 5, None, None));
+    assert_eq!(told(9_999_999), counts(10, 5, None, None));
+    assert_eq!(told(u64::MAX), counts(10, 5, None, None));
+    let half = r#"{"usage":{"prompt_tokens":10,"total_tokens":9999999}}"#;
+    assert_eq!(answer(Chat, half), counts(10, None, None, None));
+}
+
+#[test]
+fn counts_that_no_call_can_have_are_unknown() {
+    let told = |prompt: u64, completion: u64, total: &str| {
+        let text =
+            format!(r#"{{"usage":{{"prompt_tokens":{prompt},"completion_tokens":{completion}{total}}}}}"#);
+        answer(Chat, &text)
+    };
+    let most = 100_000_000;
+    let absurd = 1_000_000_000_000_000_000;
+    assert_eq!(told(most, most, ""), counts(most, most, None, None));
+    assert_eq!(told(most + 1, 5, ""), counts(None, 5, None, None));
+    assert_eq!(told(10, absurd, ""), counts(10, None, None, None));
+    assert_eq!(told(absurd, u64::MAX, ""), Usage::default());
+    // The total fills in for one of them, not for both.
+    assert_eq!(told(10, absurd, r#","total_tokens":15"#), counts(10, 5, None, None));
+    assert_eq!(told(absurd, 5, r#","total_tokens":15"#), counts(10, 5, None, None));
+    assert_eq!(told(absurd, absurd, r#","total_tokens":15"#), Usage::default());
+    let cache = r#"{"usage":{"input_tokens":60000000,"cache_read_input_tokens":60000000,"output_tokens":5}}"#;
+    assert_eq!(answer(Messages, cache), counts(None, 5, 60_000_000, None));
+}
+
+#[test]
+fn a_part_is_at_most_its_whole() {
+    let text = r#"{"usage":{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":99},"completion_tokens_details":{"reasoning_tokens":77}}}"#;
+    assert_eq!(answer(Chat, text), counts(10, 5, 10, 5));
+}
+
+#[test]
 fn what_is_not_said_is_unknown() {
     for text in [
         "",

@@ -148,8 +148,8 @@ proptest! {
 
     #[test]
     fn whole_documents_give_what_a_tree_gives(
-        prompt in prop::option::of(0..u64::MAX / 4),
-        completion in prop::option::of(0..u64::MAX / 4),
+        prompt in prop::option::of(0..=100_000_000u64),
+        completion in prop::option::of(0..=100_000_000u64),
         before in "[a-z\"\\\\{}\\[\\],:é\u{1f600}\n]{0,40}",
     ) {
         let document = serde_json::json!({
