@@ -2,7 +2,9 @@
 //! when one fails, whatever its method.
 //!
 //! Servers decode escapes and merge slashes before they look at a path, so it is done here too: however a call is spelt, it
-//! is read, limited and counted.
+//! is read, limited and counted. And providers put the same calls under paths of their own (`/openai/v1/...`, `/api/v3/...`,
+//! no prefix at all), which a client can ask for here: what only ends like a call is read too where it names a model
+//! ([`ends_as_call`]). What may be sent twice is for [`is_call`] alone to say.
 
 use std::borrow::Cow;
 
@@ -35,6 +37,37 @@ pub fn described_model(path: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
+/// Last segments of the paths whose calls name a model, in lower case. `chat/completions` ends in `completions`.
+const ENDS: [&str; 12] = [
+    "completions",
+    "embeddings",
+    "responses",
+    "messages",
+    "moderations",
+    "rerank",
+    "images/generations",
+    "images/edits",
+    "images/variations",
+    "audio/transcriptions",
+    "audio/translations",
+    "audio/speech",
+];
+
+/// Whether the path ends as those of calls do, under whatever prefix and in whatever case. It may be anybody's path
+/// nevertheless (`/api/messages` of a forum).
+pub fn ends_as_call(path: &str) -> bool {
+    let path = &*plain(path);
+    ENDS.iter().any(|end| ends_with(path, end))
+}
+
+/// Whether these are the last segments of a path.
+fn ends_with(path: &str, end: &str) -> bool {
+    let path = path.trim_end_matches('/').as_bytes();
+    let Some(at) = path.len().checked_sub(end.len()) else { return false };
+    let (before, last) = path.split_at(at);
+    before.last() == Some(&b'/') && last.eq_ignore_ascii_case(end.as_bytes())
+}
+
 /// Whether the path is that of OpenAI's Realtime API, which is spoken over a WebSocket.
 pub fn is_realtime(path: &str) -> bool {
     plain(path).trim_end_matches('/') == "/v1/realtime"
@@ -55,16 +88,16 @@ pub enum Dialect {
     Other,
 }
 
-/// The dialect of an event stream from this path.
+/// The dialect of an event stream from this path, told by how it ends.
 pub fn dialect(path: &str) -> Dialect {
     let path = &*plain(path);
-    match path.strip_suffix('/').unwrap_or(path) {
-        "/v1/chat/completions" => Dialect::Chat,
-        "/v1/completions" => Dialect::Completions,
-        "/v1/responses" => Dialect::Responses,
-        "/v1/messages" => Dialect::Messages,
-        _ => Dialect::Other,
-    }
+    let ends = [
+        ("chat/completions", Dialect::Chat),
+        ("completions", Dialect::Completions),
+        ("responses", Dialect::Responses),
+        ("messages", Dialect::Messages),
+    ];
+    ends.iter().find(|(end, _)| ends_with(path, end)).map_or(Dialect::Other, |(_, dialect)| *dialect)
 }
 
 /// Whether the path lists the models that there are.
@@ -126,12 +159,53 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dialect_is_told_by_the_whole_path() {
+    fn a_dialect_is_told_by_the_end_of_the_path() {
         assert_eq!(dialect("/v1/chat/completions"), Dialect::Chat);
         assert_eq!(dialect("/v1/completions/"), Dialect::Completions);
         assert_eq!(dialect("/v1/messages/count_tokens"), Dialect::Other);
         assert_eq!(dialect("/v1/messages"), Dialect::Messages);
         assert_eq!(dialect("/v1/responses"), Dialect::Responses);
+        assert_eq!(dialect("/openai/deployments/x/chat/completions"), Dialect::Chat);
+        assert_eq!(dialect("/V1/Chat/Completions/"), Dialect::Chat);
+        assert_eq!(dialect("/completions"), Dialect::Completions);
+        assert_eq!(dialect("/v1/chat-completions"), Dialect::Other);
+        assert_eq!(dialect("/embeddings"), Dialect::Other);
+    }
+
+    #[test]
+    fn what_ends_as_a_call_is_told_under_any_prefix() {
+        let ends = [
+            "/chat/completions",
+            "/openai/v1/chat/completions",
+            "/V1/chat/COMPLETIONS",
+            "//v1/chat/completions/",
+            "/api//v3/chat%2fCompletion%73///",
+            "/compatible-mode/v1/embeddings",
+            "/anthropic/v1/messages",
+            "/rerank",
+            "/openai/images/edits",
+            "/inference/v1/audio/Transcriptions",
+        ];
+        for path in ends {
+            assert!(ends_as_call(path), "{path}");
+        }
+        let others = [
+            "/",
+            "",
+            "completions",
+            "/v1/files",
+            "/v1/batches",
+            "/v1/messages/count_tokens",
+            "/mycompletions",
+            "/v1/images",
+            "/speech",
+            "/v1/myaudio/speech",
+            "/embeddings/x",
+            "/embeddings/..",
+        ];
+        for path in others {
+            assert!(!ends_as_call(path), "{path}");
+        }
     }
 
     #[test]

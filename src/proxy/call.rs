@@ -9,13 +9,14 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 
 use crate::ai::catalogue::{Route, UnknownModel};
-use crate::ai::path::{Dialect, dialect, is_call};
+use crate::ai::path::{Dialect, dialect, ends_as_call, is_call};
 use crate::ai::request::{self, Call, Edit, Unreadable};
 use crate::ai::usage::Usage;
 use crate::ai::{multipart, path};
 use crate::outcome::Outcome;
 use crate::proxy::body::Body;
 use crate::proxy::context::Context;
+use crate::proxy::feed::{Cursor, Next};
 use crate::proxy::realtime;
 use crate::proxy::upstream_request::Framing;
 use crate::runtime::snapshot::NamedPlan;
@@ -114,24 +115,26 @@ async fn read(
     if body.announced(session).is_some_and(|length| length > body.limit()) {
         return Err(Outcome::BodyTooLarge);
     }
+    if !is_call(session.req_header().uri.path()) && !begins_as_call(context, session, body).await? {
+        return Ok(());
+    }
     body.whole(context, session).await?;
     let head = session.req_header();
     let parts = body.feed.parts();
     if parts.is_empty() {
         return Ok(());
     }
-    let mut codings = head.headers.get_all(CONTENT_ENCODING).iter();
-    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Outcome::BadRequest { status: 400, reason: "encoded_call" });
-    }
-    let content_type = content_type(&head.headers)?;
-    let form = multipart::is_form(content_type);
-    if !form && says_multipart(content_type) {
-        return Err(Outcome::BadRequest { status: 400, reason: "not_multipart" });
-    }
-    let call = if form { multipart::read(content_type, &parts) } else { request::read(&parts) };
-    let call = call.map_err(|unreadable| Outcome::BadRequest { status: 400, reason: reason(&unreadable) })?;
     let dialect = dialect(head.uri.path());
+    let understood = understood(&head.headers, &parts);
+    // A path that only ends like one: what is none, or names no model, is the server's own affair.
+    if !is_call(head.uri.path()) {
+        match &understood {
+            Ok((call, _)) if call.model.is_none() => return Ok(()),
+            Err(refusal) if !names_model(refusal, &parts) => return Ok(()),
+            _ => {}
+        }
+    }
+    let (call, form) = understood?;
     let task = head.headers.get(TASK).and_then(|task| task.to_str().ok());
     let catalogue = &context.snapshot.ai.catalogue;
     // What is called without a model, where one would be of use to nobody: batches, moderations, ...
@@ -148,6 +151,62 @@ async fn read(
     let (model, id) = (route.model.clone(), route.id);
     context.call = Some(Box::new(AiCall { call, form, dialect, route, parts, model, id }));
     Ok(())
+}
+
+/// Whether the body is a form, or begins as an object of JSON. Anything else is no call, and goes on as it comes.
+async fn begins_as_call(
+    context: &mut Context,
+    session: &mut ServerSession,
+    body: &mut Body<'_>,
+) -> Result<bool, Outcome> {
+    let mut types = session.req_header().headers.get_all(CONTENT_TYPE).iter();
+    if types.any(|content_type| says_multipart(content_type.as_bytes())) {
+        return Ok(true);
+    }
+    let (feed, mut cursor) = (body.feed, Cursor::default());
+    loop {
+        match feed.next(&mut cursor) {
+            Next::Part(part) => {
+                if let Some(first) = part.trim_ascii_start().first() {
+                    return Ok(*first == b'{');
+                }
+            }
+            Next::End => return Ok(false),
+            Next::Later => {
+                let more = pingora_timeout::timeout(context.time_left(), feed.more(cursor));
+                body.meanwhile(context, session, more).await?.map_err(|_| Outcome::RequestTimeout)?;
+            }
+        }
+    }
+}
+
+/// The call that the body is, and whether it is a form.
+///
+/// # Errors
+/// It cannot be read, or a server might read another one.
+fn understood(headers: &HeaderMap, parts: &[Bytes]) -> Result<(Call, bool), Outcome> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Outcome::BadRequest { status: 400, reason: "encoded_call" });
+    }
+    let content_type = content_type(headers)?;
+    let form = multipart::is_form(content_type);
+    if !form && says_multipart(content_type.as_bytes()) {
+        return Err(Outcome::BadRequest { status: 400, reason: "not_multipart" });
+    }
+    let call = if form { multipart::read(content_type, parts) } else { request::read(parts) };
+    let call = call.map_err(|unreadable| Outcome::BadRequest { status: 400, reason: reason(&unreadable) })?;
+    Ok((call, form))
+}
+
+/// Whether a body that is refused names a model all the same: more than once, or as JSON that says to be something else.
+fn names_model(refusal: &Outcome, parts: &[Bytes]) -> bool {
+    let two_models = reason(&Unreadable::TwoModels);
+    matches!(refusal, Outcome::BadRequest { reason, .. } if *reason == two_models)
+        || match request::read(parts) {
+            Ok(call) => call.model.is_some(),
+            Err(unreadable) => unreadable == Unreadable::TwoModels,
+        }
 }
 
 /// A WebSocket of the Realtime API is a call without a body.
@@ -176,14 +235,15 @@ fn content_type(headers: &HeaderMap) -> Result<&str, Outcome> {
 }
 
 /// Whether some server may take the body for a form.
-fn says_multipart(content_type: &str) -> bool {
+fn says_multipart(content_type: &[u8]) -> bool {
     let word = b"multipart";
-    content_type.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
+    content_type.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }
 
-/// Whether a body comes that names a model.
+/// Whether a body comes that names a model, or may.
 fn has_call(head: &RequestHeader, body: &Body<'_>) -> bool {
-    head.method == Method::POST && body.framing != Framing::None && is_call(head.uri.path())
+    let path = head.uri.path();
+    head.method == Method::POST && body.framing != Framing::None && (is_call(path) || ends_as_call(path))
 }
 
 fn reason(unreadable: &Unreadable) -> &'static str {

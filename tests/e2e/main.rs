@@ -15,6 +15,7 @@ mod ai_bodies;
 mod ai_in_stream;
 mod ai_limits;
 mod ai_models;
+mod ai_paths;
 mod ai_routing;
 mod ai_usage;
 mod alerts;
