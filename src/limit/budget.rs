@@ -1,8 +1,9 @@
 //! Money: what clients, plans and all together may spend in a day or a month, in micro-dollars (a millionth of a US
 //! dollar). A [`Purse`] remembers what one of them has spent, for the life of the process; the [`Cap`] comes with each
-//! call, from the snapshot. A call reserves its estimate in every purse it pays from, or in none, and settles with the
-//! truth: what it cost above its estimate counts too. So the truth of what was admitted is at most the cap and what
-//! single calls went over their estimates.
+//! call, from the snapshot. A call passes where anything is left: it reserves its estimate, cut to what is left, in every
+//! purse it pays from, or in none, and settles with the truth: what it cost above what it reserved counts too. So the truth
+//! of what was admitted is at most the cap and what single calls went over their reservations. One whose estimate was cut
+//! holds all that was left, so while it is in flight nobody passes but into what others give back.
 //!
 //! A call pays in the period in which it settles, whenever it began. A call that costs nothing always passes.
 
@@ -57,11 +58,6 @@ impl Cap {
         let mark = (self.micro_dollars as f64 * share).round() as u64;
         mark.clamp(1, self.micro_dollars.max(1))
     }
-
-    /// What is reserved for an estimate. More than the whole cap is cut to it: such a call passes when nothing is spent.
-    fn amount(&self, estimate: u64) -> u64 {
-        estimate.min(self.micro_dollars.max(1))
-    }
 }
 
 /// How far a budget is spent.
@@ -69,7 +65,7 @@ impl Cap {
 pub enum Level {
     /// `alert_at` of the cap.
     Alert,
-    /// The whole cap, or so much that calls are refused.
+    /// The whole cap.
     UsedUp,
 }
 
@@ -80,7 +76,7 @@ pub struct Crossing {
     /// Which of the accounts, in the order in which the wallet was given them.
     pub account: usize,
     pub level: Level,
-    /// Micro-dollars in the period of the cap. Less than the cap of one that is used up: the next call did not fit.
+    /// Micro-dollars in the period of the cap.
     pub spent: u64,
     pub cap: Cap,
 }
@@ -88,14 +84,14 @@ pub struct Crossing {
 /// Why a call may not be made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Refusal {
-    /// Which of the accounts, in the order in which they were given. Of several that have no room one that is used up
+    /// Which of the accounts, in the order in which they were given. Of several that have nothing left one that is used up
     /// rather than one that is reserved, then the one that begins anew last.
     pub account: usize,
     pub cap: Cap,
     /// Micro-dollars in the period of the cap.
     pub spent: u64,
-    /// The call does not fit into what is left until `resets_at`. False: only what calls in flight have reserved leaves
-    /// no room, so it may fit soon.
+    /// The whole cap is spent, until `resets_at`. False: calls in flight have reserved what is left of it, so a call may
+    /// pass soon.
     pub used_up: bool,
     /// The first call of the period that is refused because its budget is used up, and nobody was told that it is.
     pub first: bool,

@@ -10,7 +10,7 @@ use crate::proxy::context::Context;
 use crate::runtime::events::{self, Spending};
 use crate::runtime::snapshot::Allowance;
 
-/// Reserves what the call may cost, or says that there is no money for it. What has no price costs nothing.
+/// Reserves what the call may cost as far as there is money, or says that nothing is left. What has no price costs nothing.
 pub fn reserve(context: &mut Context) -> Option<Outcome> {
     let estimate = estimate(context, context.call.as_ref()?.id?)?;
     let accounts = payers(context).map(|budget| Account { purse: budget.purse.clone(), cap: budget.cap });
@@ -37,10 +37,10 @@ fn estimate(context: &Context, model: usize) -> Option<u64> {
     Some(price.cost(&call::expected(context, Some(model))?)?.max(u64::from(!price.is_free())))
 }
 
-/// Whether there is money for the call with a model that is to stand in for its own, and may be dearer.
+/// Whether there is any money for the call with a model that is to stand in for its own, and may be dearer.
 pub fn affords(context: &Context, model: usize) -> bool {
     match (&context.wallet, estimate(context, model)) {
-        (Some(wallet), Some(estimate)) => wallet.grow(estimate, clock::unix_time()),
+        (Some(wallet), Some(estimate)) => wallet.stretch(estimate, clock::unix_time()),
         _ => true,
     }
 }

@@ -85,14 +85,15 @@ impl Book {
         self.reserved = self.reserved.saturating_sub(amount);
     }
 
-    /// Whether so much more fits beside what is spent and what calls in flight have reserved.
-    pub(super) fn fits(&self, cap: &Cap, amount: u64) -> bool {
-        self.left(cap).checked_sub(self.reserved).is_some_and(|room| amount <= room)
+    /// Micro-dollars that a call which already holds some of them may have: neither spent nor reserved by others.
+    pub(super) fn left(&self, cap: &Cap, held: u64) -> u64 {
+        let others = self.reserved.saturating_sub(held);
+        cap.micro_dollars.saturating_sub(self.spent(cap.per)).saturating_sub(others)
     }
 
-    /// Micro-dollars until the cap, as if nothing were reserved.
-    pub(super) fn left(&self, cap: &Cap) -> u64 {
-        cap.micro_dollars.saturating_sub(self.spent(cap.per))
+    /// Whether nothing is left whatever becomes of the calls in flight.
+    pub(super) fn is_used_up(&self, cap: &Cap) -> bool {
+        self.spent(cap.per) >= cap.micro_dollars
     }
 
     /// Whether what is spent has come to a level, and this is the time to tell it.

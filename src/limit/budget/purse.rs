@@ -18,7 +18,7 @@ pub struct Spent {
     pub day: u64,
     /// In this UTC month.
     pub month: u64,
-    /// By calls in flight: what they are estimated to cost.
+    /// By calls in flight: what they are estimated to cost, as far as there was room for it.
     pub reserved: u64,
 }
 

@@ -53,36 +53,65 @@ fn a_call_reserves_its_estimate_and_settles_with_the_truth() {
 }
 
 #[test]
-fn a_call_fits_up_to_the_last_micro_dollar() {
+fn what_is_left_is_reserved_to_the_last_micro_dollar() {
     let purse = purse();
     pay(account(&purse, daily(100)), 30, NOON);
     let _flight = Wallet::reserve([account(&purse, daily(100))], 30, NOON).unwrap();
-    Wallet::reserve([account(&purse, daily(100))], 41, NOON).unwrap_err();
-    let _last = Wallet::reserve([account(&purse, daily(100))], 40, NOON).unwrap();
+    let most = Wallet::reserve([account(&purse, daily(100))], 39, NOON).unwrap();
+    assert_eq!(purse.spent(NOON).reserved, 69);
+    let _last = Wallet::reserve([account(&purse, daily(100))], 39, NOON).unwrap();
+    assert_eq!(purse.spent(NOON).reserved, 70, "cut to what was left");
     Wallet::reserve([account(&purse, daily(100))], 1, NOON).unwrap_err();
+    drop(most);
+    let _fits = Wallet::reserve([account(&purse, daily(100))], 39, NOON).unwrap();
+    assert_eq!(purse.spent(NOON).reserved, 70);
 }
 
 #[test]
 fn a_refusal_says_whether_waiting_for_other_calls_may_help() {
     let purse = purse();
     pay(account(&purse, daily(100)), 30, NOON);
-    let flight = Wallet::reserve([account(&purse, daily(100))], 50, NOON).unwrap();
+    let flight = Wallet::reserve([account(&purse, daily(100))], 70, NOON).unwrap();
     let refuse = |estimate| Wallet::reserve([account(&purse, daily(100))], estimate, NOON).unwrap_err();
-    assert_eq!((refuse(70).used_up, refuse(70).spent), (false, 30));
-    assert!(refuse(71).used_up);
-    assert_eq!(refuse(71).resets_at, NOON + 12 * HOUR);
+    for estimate in [1, 70, 71, 5000, u64::MAX] {
+        let refusal = refuse(estimate);
+        assert_eq!((refusal.used_up, refusal.spent, refusal.crossing()), (false, 30, None));
+        assert_eq!(refusal.resets_at, NOON + 12 * HOUR);
+    }
+    pay(account(&purse, daily(100)), 69, NOON);
+    assert!(!refuse(1).used_up, "a micro-dollar is not spent");
+    pay(account(&purse, daily(100)), 1, NOON);
+    assert!(refuse(1).used_up);
     drop(flight);
-    let _fits = Wallet::reserve([account(&purse, daily(100))], 70, NOON).unwrap();
+    assert!(refuse(1).used_up);
 }
 
 #[test]
-fn an_estimate_above_the_whole_cap_passes_when_nothing_is_spent() {
+fn an_absurd_estimate_is_cut_to_what_is_left_and_uses_nothing_up() {
     let purse = purse();
-    let wallet = Wallet::reserve([account(&purse, daily(100))], 5000, NOON).unwrap();
-    assert_eq!(purse.spent(NOON).reserved, 100);
-    assert!(!Wallet::reserve([account(&purse, daily(100))], 5000, NOON).unwrap_err().used_up);
-    wallet.settle(1, NOON);
-    assert!(Wallet::reserve([account(&purse, daily(100))], 5000, NOON).unwrap_err().used_up);
+    for (before, truth) in [(0, 1), (1, 2), (3, 96)] {
+        let wallet = Wallet::reserve([account(&purse, daily(100))], u64::MAX, NOON).unwrap();
+        assert_eq!(purse.spent(NOON), spent(before, before, 100 - before));
+        assert!(!Wallet::reserve([account(&purse, daily(100))], u64::MAX, NOON).unwrap_err().used_up);
+        let told: Vec<_> = wallet.settle(truth, NOON).iter().map(|crossing| crossing.level).collect();
+        assert!(!told.contains(&Level::UsedUp));
+    }
+    // The word that it is used up was not wasted.
+    let crossings = Wallet::reserve([account(&purse, daily(100))], u64::MAX, NOON).unwrap().settle(1, NOON);
+    let told: Vec<_> = crossings.iter().map(|crossing| (crossing.level, crossing.spent)).collect();
+    assert_eq!(told, [(Level::UsedUp, 100)]);
+    assert!(Wallet::reserve([account(&purse, daily(100))], u64::MAX, NOON).unwrap_err().used_up);
+}
+
+#[test]
+fn the_last_call_may_go_over_and_is_alone() {
+    let purse = purse();
+    pay(account(&purse, daily(100)), 90, NOON);
+    let last = Wallet::reserve([account(&purse, daily(100))], 60, NOON).unwrap();
+    assert!(!Wallet::reserve([account(&purse, daily(100))], 1, NOON).unwrap_err().used_up);
+    last.settle(60, NOON);
+    assert_eq!(purse.spent(NOON), spent(150, 150, 0));
+    assert!(Wallet::reserve([account(&purse, daily(100))], 1, NOON).unwrap_err().used_up);
 }
 
 #[test]
@@ -97,15 +126,16 @@ fn an_overshoot_counts() {
 fn all_accounts_or_none() {
     let [client, plan, all] = [purse(), purse(), purse()];
     pay(uncapped(&all), 95, NOON);
+    let flight = Wallet::reserve([account(&all, monthly(100))], 5, NOON).unwrap();
     let accounts = || [account(&client, daily(100)), uncapped(&plan), account(&all, monthly(100))];
     let refusal = Wallet::reserve(accounts(), 10, NOON).unwrap_err();
     assert_eq!((refusal.account, refusal.cap, refusal.spent), (2, monthly(100), 95));
     assert_eq!(client.spent(NOON), spent(0, 0, 0));
     assert_eq!(plan.spent(NOON), spent(0, 0, 0));
-    let wallet = Wallet::reserve(accounts(), 5, NOON).unwrap();
-    for purse in [&client, &plan, &all] {
-        assert_eq!(purse.spent(NOON).reserved, 5);
-    }
+    drop(flight);
+    let wallet = Wallet::reserve(accounts(), 10, NOON).unwrap();
+    let held = [&client, &plan, &all].map(|purse| purse.spent(NOON).reserved);
+    assert_eq!(held, [10, 10, 5], "each is cut to what is left of its own cap");
     wallet.settle(7, NOON);
     assert_eq!((client.spent(NOON).day, plan.spent(NOON).day, all.spent(NOON).month), (7, 7, 102));
 }
@@ -197,12 +227,53 @@ fn a_stream_grows_as_far_as_every_cap_has_room() {
 }
 
 #[test]
+fn what_turns_out_dearer_holds_as_much_more_as_there_is() {
+    let [client, plan, all] = [purse(), purse(), purse()];
+    let wallet =
+        Wallet::reserve([account(&client, daily(100)), uncapped(&plan), account(&all, daily(40))], 10, NOON);
+    let wallet = wallet.unwrap();
+    let other = Wallet::reserve([account(&all, daily(40))], 25, NOON).unwrap();
+    let held = || [&client, &plan, &all].map(|purse| purse.spent(NOON).reserved);
+    assert!(wallet.stretch(9, NOON));
+    assert_eq!(held(), [10, 10, 35], "it never shrinks");
+    assert!(wallet.stretch(12, NOON));
+    assert_eq!(held(), [12, 12, 37]);
+    assert!(wallet.stretch(500, NOON));
+    assert_eq!(held(), [100, 500, 40]);
+    assert!(wallet.stretch(600, NOON), "what it holds is left for it");
+    assert_eq!(held(), [100, 600, 40]);
+    // The other one took all, which leaves nothing that could be had now.
+    other.settle(40, NOON);
+    assert!(!wallet.stretch(700, NOON));
+    assert!(wallet.stretch(15, NOON), "what was promised stands");
+    assert_eq!(held(), [100, 600, 15]);
+    wallet.settle(1, NOON);
+    assert!(wallet.stretch(u64::MAX, NOON));
+    assert_eq!(held(), [0, 0, 0]);
+}
+
+#[test]
+fn what_was_free_and_turns_out_dear_finds_something_left_or_not() {
+    let purse = purse();
+    let gratis = || Wallet::reserve([account(&purse, daily(100))], 0, NOON).unwrap();
+    let (first, second) = (gratis(), gratis());
+    assert!(first.stretch(500, NOON));
+    assert!(!second.stretch(1, NOON), "the first holds it all");
+    drop(first);
+    assert!(second.stretch(1, NOON) && second.stretch(0, NOON));
+    assert_eq!(purse.spent(NOON).reserved, 1);
+}
+
+#[test]
 fn one_purse_pays_once() {
     let purse = purse();
     let accounts = || [account(&purse, daily(100)), account(&purse, daily(1)), account(&purse, daily(100))];
     let wallet = Wallet::reserve(accounts(), 60, NOON).unwrap();
     assert_eq!(purse.spent(NOON).reserved, 60);
+    let rest = Wallet::reserve(accounts(), 60, NOON).unwrap();
+    assert_eq!(purse.spent(NOON).reserved, 100);
     assert_eq!(Wallet::reserve(accounts(), 60, NOON).unwrap_err().account, 0);
+    drop(rest);
     wallet.settle(50, NOON);
     assert_eq!(purse.spent(NOON), spent(50, 50, 0));
 }

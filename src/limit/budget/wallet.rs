@@ -22,6 +22,13 @@ pub struct Account {
     pub cap: Option<Cap>,
 }
 
+impl Account {
+    /// What a call that holds some of it may hold of an amount.
+    fn most(&self, book: &Book, amount: u64, held: u64) -> u64 {
+        self.cap.map_or(amount, |cap| amount.min(book.left(&cap, held)))
+    }
+}
+
 /// The money of one call in flight. Dropping it unsettled gives everything back: the call cost nothing.
 pub struct Wallet {
     /// By the address of the purse, each with its place in the order given.
@@ -31,24 +38,22 @@ pub struct Wallet {
 }
 
 impl Wallet {
-    /// Reserves the estimate in each account, or in none. An estimate of 0 is a call that costs nothing, or whose price
-    /// nobody knows: it passes even where everything is used up. More than [`MOST_ACCOUNTS`] accounts are not looked at,
-    /// and one purse pays once, under the first of its caps.
+    /// Reserves the estimate in each account, cut to what is left of its cap, or reserves nothing in any. An estimate of 0
+    /// is a call that costs nothing, or whose price nobody knows: it passes even where everything is used up. More than
+    /// [`MOST_ACCOUNTS`] accounts are not looked at, and one purse pays once, under the first of its caps.
     ///
     /// # Errors
-    /// Some cap has no room. Nothing is reserved then.
+    /// Some cap has nothing left. Nothing is reserved then.
     pub fn reserve(
         accounts: impl IntoIterator<Item = Account>,
         estimate: u64,
         unix: Duration,
     ) -> Result<Wallet, Refusal> {
         let accounts = by_address(accounts);
-        let mut reserved = [0; MOST_ACCOUNTS];
         let mut books = open(&accounts, unix);
         let refusals = both(&accounts, &mut books).filter_map(|((index, account), book)| {
             let cap = account.cap.as_ref().filter(|_| estimate > 0)?;
-            let amount = cap.amount(estimate);
-            (!book.fits(cap, amount)).then(|| refusal(*index, cap, amount, book, unix))
+            (book.left(cap, 0) == 0).then(|| refusal(*index, cap, book, unix))
         });
         if let Some(mut refusal) = refusals.max_by_key(rank) {
             for (_, book) in both(&accounts, &mut books).filter(|((index, _), _)| *index == refusal.account) {
@@ -56,8 +61,10 @@ impl Wallet {
             }
             return Err(refusal);
         }
+        let mut reserved = [0; MOST_ACCOUNTS];
         for (((_, account), book), reserved) in both(&accounts, &mut books).zip(&mut reserved) {
-            *reserved = book.reserve(account.cap.map_or(estimate, |cap| cap.amount(estimate)));
+            let most = account.most(book, estimate, 0);
+            *reserved = book.reserve(most);
         }
         drop(books);
         Ok(Wallet { accounts, reserved: Mutex::new(Some(reserved)) })
@@ -66,21 +73,32 @@ impl Wallet {
     /// For a cap that ends an answer in the middle: raises what is reserved to what the call has cost so far. False, with
     /// nothing raised: some cap has no room for it, so stop the answer and settle.
     pub fn grow(&self, used: u64, unix: Duration) -> bool {
+        self.raise(used, unix, used)
+    }
+
+    /// For a call that turns out dearer before it has cost anything: raises what is reserved to a new estimate, cut to what
+    /// is left of each cap, that which the call holds included. False, with nothing raised: some cap has nothing left.
+    pub fn stretch(&self, estimate: u64, unix: Duration) -> bool {
+        self.raise(estimate, unix, 1)
+    }
+
+    /// Raises what is reserved to a figure, cut to what is left; false, with nothing raised, where that is less than `least`.
+    fn raise(&self, to: u64, unix: Duration, least: u64) -> bool {
         let mut reserved = self.reserved.lock();
         let Some(reserved) = reserved.as_mut() else { return true };
-        // What was cut to its cap stands for all of it as long as the call has not come that far.
-        if self.accounts.iter().flatten().zip(reserved.iter()).all(|(_, reserved)| *reserved >= used) {
+        // What was cut stands for all of it as long as the call has not come that far.
+        if self.accounts.iter().flatten().zip(reserved.iter()).all(|(_, reserved)| *reserved >= to) {
             return true;
         }
         let mut books = open(&self.accounts, unix);
         let fits =
             both(&self.accounts, &mut books).zip(reserved.iter()).all(|(((_, account), book), reserved)| {
-                let more = used.saturating_sub(*reserved);
-                more == 0 || account.cap.is_none_or(|cap| book.fits(&cap, more))
+                *reserved >= to || account.most(book, to, *reserved) >= least
             });
         if fits {
-            for ((_, book), reserved) in both(&self.accounts, &mut books).zip(reserved) {
-                *reserved += book.reserve(used.saturating_sub(*reserved));
+            for (((_, account), book), reserved) in both(&self.accounts, &mut books).zip(reserved) {
+                let most = account.most(book, to, *reserved);
+                *reserved += book.reserve(most.saturating_sub(*reserved));
             }
         }
         fits
@@ -95,6 +113,16 @@ impl Wallet {
     /// Lets what was reserved stand for what the call cost, which nobody can tell.
     pub fn keep(&self, unix: Duration) -> Crossings {
         self.pay(|reserved| reserved, unix)
+    }
+
+    /// What it has reserved in a purse.
+    #[cfg(test)]
+    pub(super) fn held(&self, purse: &Arc<Purse>) -> u64 {
+        let reserved = self.reserved.lock().unwrap_or_default();
+        let held = self.accounts.iter().flatten().zip(reserved);
+        held.filter(|((_, account), _)| Arc::ptr_eq(&account.purse, purse))
+            .map(|(_, reserved)| reserved)
+            .sum()
     }
 
     fn pay(&self, price: impl Fn(u64) -> u64, unix: Duration) -> Crossings {
@@ -169,12 +197,12 @@ fn both<'a, 'b>(
     accounts.iter().flatten().zip(books.iter_mut().flatten())
 }
 
-fn refusal(account: usize, cap: &Cap, amount: u64, book: &Book, unix: Duration) -> Refusal {
+fn refusal(account: usize, cap: &Cap, book: &Book, unix: Duration) -> Refusal {
     Refusal {
         account,
         cap: *cap,
         spent: book.spent(cap.per),
-        used_up: amount > book.left(cap),
+        used_up: book.is_used_up(cap),
         first: false,
         resets_at: cap.per.resets_at(unix),
     }

@@ -40,20 +40,47 @@ fn what_is_left_is_spent_to_the_last_micro_dollar() {
     let till = Till::new(&EACH);
     assert_eq!(till.spends("sk-app", 950).status(), 200);
     till.comes_to("client", "app", 950);
-    is_used_up(&till.spends("sk-app", 51));
-    assert_eq!(till.spends("sk-app", 50).status(), 200);
+    assert_eq!(till.spends("sk-app", 49).status(), 200);
+    till.comes_to("client", "app", 999);
+    assert_eq!(till.spends("sk-app", 1).status(), 200);
     till.comes_to("client", "app", 1000);
     is_used_up(&till.spends("sk-app", 1));
 }
 
 #[test]
-fn an_estimate_above_the_whole_budget_passes_while_nothing_is_spent() {
+fn the_last_call_passes_whole_and_is_spent_whole() {
     let till = Till::new(&EACH);
-    let modest = chat("sk-app", "exact", false, 1_000_000, Take { completion: 10, ..Take::default() });
-    assert_eq!(till.ask(&modest).status(), 200);
-    till.comes_to("client", "app", 10);
-    is_used_up(&till.ask(&modest));
-    assert_eq!(till.spends("sk-app", 990).status(), 200);
+    assert_eq!(till.spends("sk-app", 999).status(), 200);
+    till.comes_to("client", "app", 999);
+    assert_eq!(till.spends("sk-app", 500).status(), 200);
+    till.comes_to("client", "app", 1499);
+    is_used_up(&till.spends("sk-app", 1));
+}
+
+/// Coding agents ask for the most that a model can answer, and take little of it.
+#[test]
+fn who_may_ask_for_much_goes_on_until_it_is_spent() {
+    let till = Till::new(&Terms { plan: ", budget: {usd: 1}", ..EACH });
+    // Each could cost $0.96, and costs $0.075.
+    let take = Take { completion: 5000, ..Take::default() };
+    let ask = chat("sk-app", "claude-sonnet-4.5", false, 64_000, take);
+    for times in 1..=14 {
+        assert_eq!(till.ask(&ask).status(), 200, "call {times}");
+        till.comes_to("client", "app", 75_000 * times);
+        assert!(times == 14 || till.marks().iter().all(|(_, to)| to != "used_up"));
+    }
+    is_used_up(&till.ask(&ask));
+}
+
+#[test]
+fn an_estimate_above_the_whole_budget_passes_while_anything_is_left() {
+    let till = Till::new(&EACH);
+    for (completion, spent) in [(10, 10), (989, 999), (1, 1000)] {
+        let modest = chat("sk-app", "exact", false, 100_000_000, Take { completion, ..Take::default() });
+        assert_eq!(till.ask(&modest).status(), 200);
+        till.comes_to("client", "app", spent);
+    }
+    is_used_up(&till.spends("sk-app", 1));
 }
 
 #[test]
@@ -70,7 +97,6 @@ fn keys_of_a_plan_share_what_the_plan_has_together() {
     let till = Till::new(&Terms { plan: ", total_budget: {usd: 0.001}", ..Terms::default() });
     assert_eq!(till.spends("sk-app", 600).status(), 200);
     till.comes_to("plan", "p", 600);
-    is_used_up(&till.spends("sk-other", 401));
     assert_eq!(till.spends("sk-other", 400).status(), 200);
     till.comes_to("plan", "p", 1000);
     for key in ["sk-app", "sk-other"] {
@@ -142,11 +168,11 @@ fn what_calls_in_flight_may_need_is_held_and_comes_back() {
     });
     let till = Till::with(&EACH, one);
     let mut first = till.edge.open();
-    first.send(chat("sk-app", "exact", false, 600, Take { completion: 100, ..Take::default() }).bytes());
+    first.send(chat("sk-app", "exact", false, 1500, Take { completion: 100, ..Take::default() }).bytes());
     until("it is in flight", || till.one.count() == 1);
-    is_held(&till.spends("sk-app", 401));
-    // Cut to the whole budget, of which nothing is spent yet.
-    is_held(&till.spends("sk-app", 1_000_000));
+    for tokens in [1, 1000, 100_000_000] {
+        is_held(&till.spends("sk-app", tokens));
+    }
     assert_eq!(till.marks(), [], "nothing is used up");
     gate.open();
     assert_eq!(first.answer().unwrap().status(), 200);
@@ -209,25 +235,42 @@ fn a_list_of_models_needs_no_money() {
 }
 
 #[test]
-fn a_model_that_stands_in_must_fit_the_budget() {
+fn a_dearer_model_stands_in_while_anything_is_left() {
     let till = Till::new(&EACH);
-    let failing = chat("sk-app", "failing", false, 100, Take { completion: 40, ..Take::default() });
-    // `dear` would be next: 100 x 100 micro-dollars of the 1000.
+    let failing = |key| chat(key, "failing", false, 100, Take { completion: 4, ..Take::default() });
+    // `dear` is next: 100 x 100 micro-dollars of the 1000 are held as far as they are there, and 4 x 100 spent.
+    for spent in [400, 800, 1200] {
+        let answer = till.ask(&failing("sk-app"));
+        assert_eq!((answer.status(), answer.header("x-tidegate-model")), (200, Some("dear")));
+        till.comes_to("client", "app", spent);
+    }
+    is_used_up(&till.ask(&failing("sk-app")));
+    assert_eq!(till.ask(&failing("sk-free")).header("x-tidegate-model"), Some("dear"));
+}
+
+/// One that costs nothing passes where all is spent; those that cost something may not stand in for it then.
+#[test]
+fn a_model_that_stands_in_for_a_free_one_needs_money() {
+    let till = Till::new(&EACH);
+    let failing = chat("sk-app", "failing-gratis", false, 100, Take { completion: 9, ..Take::default() });
+    assert_eq!(till.ask(&failing).header("x-tidegate-model"), Some("dear"));
+    till.comes_to("client", "app", 900);
+    assert_eq!(till.spends("sk-app", 100).status(), 200);
+    till.comes_to("client", "app", 1000);
     let answer = till.ask(&failing);
-    assert_eq!((answer.status(), answer.header("x-tidegate-model")), (200, Some("exact")));
-    till.comes_to("client", "app", 40);
-    let free = chat("sk-free", "failing", false, 100, Take { completion: 40, ..Take::default() });
-    assert_eq!(till.ask(&free).header("x-tidegate-model"), Some("dear"), "who has no budget gets it");
+    assert_eq!((answer.status(), answer.header("x-tidegate-model")), (200, Some("gratis")));
+    till.comes_to("client", "app", 1000);
 }
 
 #[test]
-fn what_cannot_be_read_costs_what_was_held() {
+fn what_cannot_be_read_costs_what_was_expected() {
     let one = Upstream::replying(|_| {
         answer(200, &[("content-type", "application/json"), ("content-encoding", "br")], "unreadable")
     });
     let till = Till::with(&EACH, one);
     let ask = exact("sk-app", 400).header("accept-encoding", "br");
-    for spent in [400, 800] {
+    // For the last one only 200 could be held.
+    for spent in [400, 800, 1200] {
         assert_eq!(till.ask(&ask).text(), "unreadable");
         till.comes_to("client", "app", spent);
     }

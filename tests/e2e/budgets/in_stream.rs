@@ -48,7 +48,7 @@ fn the_stream_ends_where_the_money_does() {
     assert_eq!((&line["reason"], &line["termination"]), (&"budget_in_stream".into(), &"PD--".into()));
     until("the server was stopped", || till.one.departures() == 1);
     let spent = till.spent("client", "app");
-    assert!((900..=1010).contains(&spent), "{spent}");
+    assert!((1000..=1010).contains(&spent), "{spent}");
     is_used_up(&till.ask(&chat("sk-app", "exact", true, 200, Take::default())));
     assert_eq!(line["cost_usd"].as_f64(), Some(spent as f64 / 1e6));
 }

@@ -1,7 +1,7 @@
 //! Who watches is told once where a budget nears its end, and once where it is used up.
 
 use super::is_used_up;
-use crate::support::till::{Terms, Till};
+use crate::support::till::{Take, Terms, Till, chat};
 
 const EACH: Terms = Terms { app: "", plan: ", budget: {usd: 0.001, per: day}", ai: "" };
 
@@ -36,17 +36,35 @@ fn marks_are_told_once_each() {
     assert!((0.0..=86_400.0).contains(&used_up["expected_seconds"].as_f64().unwrap()), "{used_up}");
 }
 
-/// Nobody ever comes to the last micro-dollar when calls cost more than what is left.
 #[test]
-fn a_refusal_tells_that_it_is_used_up() {
+fn while_something_is_left_nobody_hears_that_it_is_used_up() {
     let till = Till::new(&EACH);
     till.spends("sk-app", 950);
     till.comes_to("client", "app", 950);
+    // Each wants more than there is, and takes less.
+    for times in 1..=4 {
+        let take = Take { completion: 10, ..Take::default() };
+        assert_eq!(till.ask(&chat("sk-app", "exact", false, 100_000_000, take)).status(), 200);
+        till.comes_to("client", "app", 950 + 10 * times);
+    }
+    assert_eq!(till.awaits_marks(1), [mark("client app", "nearly_used_up")]);
+    till.spends("sk-app", 100);
+    assert_eq!(till.awaits_marks(2)[1], mark("client app", "used_up"));
+    till.edge.says("$0.00109 of the $0.001 for this day");
+}
+
+/// No call came to this mark: it is the budget that came down to what is spent.
+#[test]
+fn a_refusal_tells_that_it_is_used_up() {
+    let till = Till::new(&EACH);
+    till.spends("sk-app", 500);
+    till.comes_to("client", "app", 500);
+    till.reload(&Terms { plan: ", budget: {usd: 0.0004, per: day}", ..EACH });
     for _ in 0..3 {
         is_used_up(&till.spends("sk-app", 100));
     }
-    let marks = till.awaits_marks(2);
-    assert_eq!(marks, [mark("client app", "nearly_used_up"), mark("client app", "used_up")]);
+    assert_eq!(till.awaits_marks(1), [mark("client app", "used_up")]);
+    assert_eq!(till.edge.told("budget: spent by client app: "), 1);
 }
 
 #[test]

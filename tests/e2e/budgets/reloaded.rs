@@ -30,12 +30,15 @@ fn a_day_that_becomes_a_month_knows_what_was_spent() {
     let till = Till::new(&each(DAY));
     till.spends("sk-app", 900);
     till.comes_to("client", "app", 900);
-    till.reload(&each(", budget: {usd: 0.001, per: month}"));
+    till.reload(&each(", budget: {usd: 0.0009, per: month}"));
     assert_eq!(till.spent("client", "app"), 900);
-    is_used_up(&till.spends("sk-app", 101));
+    is_used_up(&till.spends("sk-app", 1));
+    till.reload(&each(", budget: {usd: 0.0009, per: day}"));
+    is_used_up(&till.spends("sk-app", 1));
     till.reload(&each(DAY));
-    is_used_up(&till.spends("sk-app", 101));
     assert_eq!(till.spends("sk-app", 100).status(), 200);
+    till.comes_to("client", "app", 1000);
+    is_used_up(&till.spends("sk-app", 1));
 }
 
 #[test]
@@ -46,8 +49,9 @@ fn what_is_spent_while_there_is_no_budget_counts_when_there_is_one() {
     till.edge.logged("the call", |line| line["client_name"] == "other" && line["cost_usd"].is_number());
     till.reload(&each(", budget: {usd: 0.001}, total_budget: {usd: 0.0056}"));
     is_used_up(&till.spends("sk-app", 1));
-    is_used_up(&till.spends("sk-other", 201));
     assert_eq!(till.spends("sk-other", 200).status(), 200);
+    till.comes_to("plan", "p", 5600);
+    is_used_up(&till.spends("sk-other", 1));
 }
 
 #[test]
@@ -66,10 +70,12 @@ fn a_restart_forgives_nothing() {
     let till = Till::within(till.stop(), &all, provider());
     let spent = ["app", "other"].map(|name| till.spent("client", name));
     assert_eq!((spent, till.spent("plan", "p"), till.spent("all", "")), ([1900, 900], 2800, 2900));
-    is_used_up(&till.spends("sk-app", 101));
-    is_used_up(&till.spends("sk-other", 101));
-    assert_eq!(till.spends("sk-other", 50).status(), 200);
-    till.comes_to("plan", "p", 2850);
+    assert_eq!(till.spends("sk-other", 100).status(), 200);
+    till.comes_to("plan", "p", 2900);
+    is_used_up(&till.spends("sk-other", 1));
+    assert_eq!(till.spends("sk-app", 100).status(), 200);
+    till.comes_to("plan", "p", 3000);
+    is_used_up(&till.spends("sk-app", 1));
     let again: Vec<_> = till.marks().into_iter().filter(|mark| marks.contains(mark)).collect();
     assert_eq!(again, [], "told before the restart");
 }
@@ -82,8 +88,11 @@ fn a_kill_forgives_no_more_than_the_last_second() {
     till.spends("sk-app", 100);
     till.edge.process.kill();
     let till = Till::within(till.edge.into_directory(), &each(DAY), provider());
-    assert!([700, 800].contains(&till.spent("client", "app")), "{}", till.spent("client", "app"));
-    is_used_up(&till.spends("sk-app", 301));
+    let spent = till.spent("client", "app");
+    assert!([700, 800].contains(&spent), "{spent}");
+    assert_eq!(till.spends("sk-app", 300).status(), 200);
+    till.comes_to("client", "app", spent + 300);
+    is_used_up(&till.spends("sk-app", 1));
 }
 
 #[test]
@@ -103,7 +112,10 @@ fn whichever_budget_ends_first_decides() {
     till.spends("sk-app", 1000);
     till.comes_to("plan", "p", 1000);
     till.reload(&each(", budget: {usd: 0.0012}, total_budget: {usd: 0.0011}"));
-    is_used_up(&till.spends("sk-app", 101));
     assert_eq!(till.spends("sk-other", 100).status(), 200);
     till.comes_to("plan", "p", 1100);
+    // Of their own both have something left.
+    for key in ["sk-app", "sk-other"] {
+        is_used_up(&till.spends(key, 1));
+    }
 }

@@ -29,6 +29,7 @@ ai:<ai>
     dear: {input: 0, output: 100}
     failing: {input: 0, output: 1.00, fallback: [dear, exact]}
     gratis: {input: 0, output: 0}
+    failing-gratis: {input: 0, output: 0, fallback: [dear, gratis]}
 frontends:
   web: {bind: [{address: 127.0.0.1:0}], default_backend: ai}
 backends:
@@ -106,6 +107,16 @@ impl Till {
         (self.edge.metrics().sum("tidegate_budget_spent_usd", &labels) * 1e6).round() as u64
     }
 
+    /// What calls in flight have reserved of a budget, in micro-dollars.
+    #[track_caller]
+    pub fn held(&self, scope: &str, name: &str) -> u64 {
+        let report = self.edge.admin_get("/api/v1/status").json();
+        let list = report["budgets"]["list"].as_array().unwrap();
+        let is_it = |budget: &&Value| budget["scope"] == scope && (name.is_empty() || budget["name"] == name);
+        let found = list.iter().find(is_it).unwrap_or_else(|| panic!("no {scope} {name}: {report}"));
+        (found["reserved_usd"].as_f64().unwrap() * 1e6).round() as u64
+    }
+
     /// Calls are settled a moment after their clients have the last byte.
     #[track_caller]
     pub fn comes_to(&self, scope: &str, name: &str, spent: u64) {
@@ -175,12 +186,12 @@ pub fn provider() -> Upstream {
     Upstream::replying(reply)
 }
 
-/// The answer to a call; a call of the model `failing` finds the provider overloaded.
+/// The answer to a call; a call of a model `failing` finds the provider overloaded.
 pub fn reply(request: &Message) -> Vec<u8> {
     let body = request.json();
     let number = |name: &str| body["metadata"][name].as_u64().unwrap_or(0);
     let take = Take { prompt: number("prompt"), completion: number("completion"), cached: number("cached") };
-    if body["model"] == "failing" {
+    if body["model"].as_str().is_some_and(|model| model.starts_with("failing")) {
         return answer(503, &[("content-type", "application/json")], r#"{"error":{"message":"busy"}}"#);
     }
     let stream = body["stream"] == true;

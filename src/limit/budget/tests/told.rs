@@ -53,20 +53,32 @@ fn marks_are_shares_to_the_micro_dollar() {
 }
 
 #[test]
-fn the_first_refusal_tells_that_it_is_used_up_and_no_settling_tells_it_again() {
+fn no_refusal_says_that_it_is_used_up_while_something_is_left() {
     let purse = purse();
     pay(account(&purse, daily(100)), 95, NOON);
-    let flight = Wallet::reserve([account(&purse, daily(100))], 5, NOON).unwrap();
+    let flight = Wallet::reserve([account(&purse, daily(100))], 500, NOON).unwrap();
     let refuse = |estimate| Wallet::reserve([account(&purse, daily(100))], estimate, NOON).unwrap_err();
-    assert_eq!(refuse(5).crossing(), None, "it is only reserved");
-    let told = refuse(10).crossing().unwrap();
-    assert_eq!((told.account, told.level, told.spent, told.cap), (0, Level::UsedUp, 95, daily(100)));
-    assert_eq!(refuse(10).crossing(), None);
-    assert_eq!(levels(&flight.settle(50, NOON).iter().copied().collect::<Vec<_>>()), []);
-    assert!(!refuse(1).first);
-    pay(account(&purse, daily(100)), 95, NOON + 24 * HOUR);
-    let refused = Wallet::reserve([account(&purse, daily(100))], 10, NOON + 24 * HOUR).unwrap_err();
-    assert!(refused.first);
+    for estimate in [1, 5, 10, u64::MAX] {
+        let refusal = refuse(estimate);
+        assert_eq!((refusal.used_up, refusal.first, refusal.crossing()), (false, false, None));
+    }
+    assert_eq!(levels(&flight.settle(50, NOON).iter().copied().collect::<Vec<_>>()), [(Level::UsedUp, 145)]);
+    assert!(refuse(1).used_up);
+    assert_eq!(refuse(1).crossing(), None, "it was told");
+}
+
+#[test]
+fn a_refusal_tells_that_it_is_used_up_when_nobody_else_did() {
+    let purse = purse();
+    for unix in [NOON, NOON + 24 * HOUR] {
+        // Without a cap nobody is told.
+        pay(uncapped(&purse), 101, unix);
+        let refuse = || Wallet::reserve([account(&purse, daily(100))], 10, unix).unwrap_err();
+        let told = refuse().crossing().unwrap();
+        assert_eq!((told.account, told.level, told.spent, told.cap), (0, Level::UsedUp, 101, daily(100)));
+        assert_eq!(refuse().crossing(), None);
+        assert_eq!(levels(&pay(account(&purse, daily(100)), 50, unix)), [(Level::Alert, 151)]);
+    }
 }
 
 #[test]
@@ -96,7 +108,7 @@ fn a_raised_cap_gives_room_and_is_told_at_its_own_marks() {
     let purse = purse();
     let settle = |cap, truth| levels(&pay(account(&purse, cap), truth, NOON));
     assert_eq!(settle(daily(100), 95), [(Level::Alert, 95)]);
-    Wallet::reserve([account(&purse, daily(100))], 10, NOON).unwrap_err();
+    Wallet::reserve([account(&purse, daily(95))], 10, NOON).unwrap_err();
     // Its mark is 88: what was told stood above it.
     let wallet = Wallet::reserve([account(&purse, daily(110))], 10, NOON).unwrap();
     assert!(wallet.settle(1, NOON).is_empty());
