@@ -46,6 +46,7 @@ fn inputs(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
             .extend(["conf", "tests/config/valid", "tests/config/invalid"].map(|seeds| root.join(seeds)));
     }
     let files = directories.iter().flat_map(|at| names(at).into_iter().map(|file| at.join(file)));
+    let files = files.filter(|path| path.is_file());
     files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
