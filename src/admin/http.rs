@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use log::error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::admin::{View, spawn, trend};
 
@@ -40,7 +40,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until the runtime ends: also after a stop was ordered, so that `/ready` can say so.
 pub async fn serve(listener: TcpListener, view: Arc<View>, mut stop: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let mut readings = interval(trend::EVERY);
+    // At the start there is nothing to be read yet.
+    let mut readings = interval_at(Instant::now() + trend::EVERY, trend::EVERY);
     readings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stopped = false;
     loop {

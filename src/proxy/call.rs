@@ -23,6 +23,8 @@ use crate::runtime::snapshot::NamedPlan;
 
 const TASK: HeaderName = HeaderName::from_static("x-task");
 
+/// Tokens of the longest completion that is believed to be wished for: no model writes more.
+const LONGEST_COMPLETION: u64 = 262_144;
 /// The most that a provider makes of one prompt (OpenAI's `n`).
 const MOST_COMPLETIONS: u64 = 128;
 
@@ -268,7 +270,8 @@ pub fn expected(context: &Context, model: Option<usize>) -> Option<Usage> {
     let call = context.call.as_ref()?;
     let ratios = context.snapshot.ai.ratios_of(model);
     let generates = call.dialect != Dialect::Other;
-    let completion = call.call.max_tokens.or(generates.then(|| ratios.typical_completion()));
+    let wished = call.call.max_tokens.map(|most| most.min(LONGEST_COMPLETION));
+    let completion = wished.or(generates.then(|| ratios.typical_completion()));
     Some(Usage {
         prompt: Some(ratios.prompt_tokens(call.call.text_bytes)),
         completion: Some(completion.unwrap_or(0).saturating_mul(call.completions())),

@@ -178,11 +178,13 @@ fn pay(context: &mut Context, usage: Usage, estimated: bool, token_time: Option<
     context.usage = Some(Used { usage, estimated, cost, token_time });
 }
 
-/// What the call took nobody can tell: what was expected of it counts.
+/// What the call took nobody can tell: what was expected of it counts, and of a completion that may be long, what is typical.
 fn assume(context: &mut Context) {
-    let model = context.call.as_ref().and_then(|call| call.id);
-    if let Some(usage) = call::expected(context, model) {
-        pay(context, usage, true, None);
+    let Some(call) = &context.call else { return };
+    let typical = context.snapshot.ai.ratios_of(call.id).typical_completion() * call.completions();
+    if let Some(expected) = call::expected(context, call.id) {
+        let completion = expected.completion.map(|tokens| tokens.min(typical));
+        pay(context, Usage { completion, ..expected }, true, None);
     }
 }
 
