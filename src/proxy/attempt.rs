@@ -222,7 +222,8 @@ async fn exchange(order: Order<'_>, session: Session, ended: &mut Ended) -> Resu
                 }
             }
             Ok(Event::Head(Err(fault))) => return Err(failed(fault, ended)),
-            Err(_) if left(until).is_zero() => return Err(Miss::OutOfTime),
+            // Before all of it is sent nothing else was waited for, and a timer may be a little early.
+            Err(_) if sending.done_at.is_none() || left(until).is_zero() => return Err(Miss::OutOfTime),
             Err(_) => return Err(Miss::Failed(Failure::FirstByte)),
         }
     };

@@ -132,7 +132,7 @@ fn budget_is_told_at_its_mark_and_at_its_end() {
     assert!((mark["details"]["spent_usd"].as_f64().unwrap() - 0.00085).abs() < 1e-9, "{mark}");
     till.spends("sk-app", 150);
     let end = pager.tells("/json", "all of it", |message| message["severity"] == "error");
-    assert!(text(&end, "message").contains("its calls are refused until then"), "{end}");
+    assert!(text(&end, "message").contains("calls are refused until then"), "{end}");
     assert_eq!(pager.count(), 2);
 }
 
