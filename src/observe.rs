@@ -11,5 +11,3 @@ pub mod histogram;
 pub mod protocol_errors;
 pub mod standing;
 pub mod stats;
-
-pub use crate::base::calendar as civil;

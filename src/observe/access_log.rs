@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::civil::Civil;
+use crate::base::calendar::Civil;
 
 mod custom;
 mod format;

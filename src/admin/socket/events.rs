@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::admin::View;
-use crate::observe::civil::Civil;
+use crate::base::calendar::Civil;
 use crate::observe::events::{Event, EventKind, KEPT, span};
 
 /// The last [`KEPT`] events of a backend, or of all.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::super::civil::Civil;
 use super::{Record, ms, target};
+use crate::base::calendar::Civil;
 use crate::base::log_format::{Field, Flags, Part};
 
 impl Record<'_> {

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::io::Write;
 use std::time::Duration;
 
-use super::super::civil::Civil;
 use super::target;
+use crate::base::calendar::Civil;
 
 pub(super) struct Object<'a> {
     out: &'a mut Vec<u8>,
